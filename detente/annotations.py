@@ -1,0 +1,227 @@
+"""Annotation files: read, checked and written here and nowhere else.
+
+An annotation is one sentence with its label. A file holds one annotation a row (JSONL, CSV, TSV, Parquet); a JSONL
+line may also hold a whole annotated article, `{"id", "text", "label", "sentences": [{"start", "end", "label"}]}`,
+which is read as one annotation per sentence with the article's id as the group.
+"""
+
+import difflib
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from detente.errors import DetenteError
+from detente.labels import LABEL_IDS, LABELS, Label
+from detente.tables import Row, read_rows, write_table
+
+if TYPE_CHECKING:
+    import datasets
+
+SPLITS: Final = ("train", "validation", "test")
+# The longest of 24,000 hand-annotated sentences has 449 characters; beyond this it is a paragraph.
+MAX_TEXT_CHARS: Final = 1000
+# A file with a systematic mistake has it on every line: the first ones are enough to see it.
+_PROBLEMS_SHOWN: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """One annotated sentence. Only `id`, `text` and `label` must be given; `group` falls back to the id."""
+
+    id: str
+    text: str
+    label: Label
+    group: str = ""
+    register: str = ""
+    rule: str = ""
+    region: str = ""
+    source: str = ""
+    split: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Annotations:
+    """The checked content of one or more annotation files, and how many exact duplicates were dropped."""
+
+    rows: tuple[Annotation, ...]
+    dropped: int = 0
+
+    def in_split(self, split: str) -> "Annotations":
+        """Those whose `split` is the one given."""
+        return Annotations(tuple(row for row in self.rows if row.split == split))
+
+    def texts(self) -> list[str]:
+        """The sentences, in order."""
+        return [row.text for row in self.rows]
+
+    def label_ids(self) -> list[int]:
+        """The label ids, in order."""
+        return [LABEL_IDS[row.label] for row in self.rows]
+
+    def fingerprint(self) -> str:
+        """SHA-256 over texts and labels, whatever the order, so that the same data has the same fingerprint."""
+        lines = sorted(f"{row.text}\t{row.label}\n" for row in self.rows)
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+    def to_dataset(self) -> "datasets.Dataset":
+        """A `datasets.Dataset` with one column per field of `Annotation` (needs the extra `train`)."""
+        import datasets
+
+        columns = {f.name: [str(getattr(row, f.name)) for row in self.rows] for f in fields(Annotation)}
+        features = {name: datasets.Value("string") for name in columns}
+        features["label"] = datasets.ClassLabel(names=[str(label) for label in LABELS])
+        return datasets.Dataset.from_dict(columns, features=datasets.Features(features))
+
+
+def text_fingerprint(text: str) -> str:
+    """16 hex digits that stand for a sentence, blind to case and white space: tells overlap without showing text."""
+    return hashlib.sha256(" ".join(text.casefold().split()).encode()).hexdigest()[:16]
+
+
+def read_annotations(paths: Sequence[Path]) -> Annotations:
+    """Read annotation files together and check them as one set.
+
+    Raises:
+        DetenteError: with one line for each problem, naming file, line, what was found and what to do: an unreadable
+            file, a missing column, an unknown label or split, an empty or overlong text, invalid UTF-8, one id on two
+            sentences, one text with two labels, one text or one group in two splits.
+    """
+    checker = _Checker()
+    for path in paths:
+        before = checker.read
+        for where, record in _records(path, checker):
+            checker.add(where, record)
+        if checker.read == before:
+            checker.problems.append(f"{path}: no annotations in it; expected one row a sentence")
+    checker.raise_problems()
+    return Annotations(tuple(checker.rows), checker.dropped)
+
+
+def write_annotations(path: Path, rows: Sequence[Annotation]) -> None:
+    """Write annotations as JSONL, CSV, TSV or Parquet, by the suffix; `read_annotations` gives back the same.
+
+    Raises:
+        UsageError: unknown suffix, or the file cannot be written.
+    """
+    columns = [f.name for f in fields(Annotation)]
+    records = [{name: str(value) for name, value in asdict(row).items()} for row in rows]
+    if path.suffix.lower() == ".jsonl":
+        records = [{name: value for name, value in record.items() if value} for record in records]
+    write_table(path, records, columns)
+
+
+def _records(path: Path, checker: "_Checker") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Records with their place `file:line`, articles unfolded into their sentences."""
+    for row in read_rows(path):
+        where = f"{path}:{row.line}"
+        if row.problem:
+            checker.read += 1
+            checker.problems.append(f"{where}: {row.problem}")
+        elif "sentences" in row.record:
+            yield from _sentences(where, row, checker)
+        else:
+            yield where, row.record
+
+
+def _sentences(where: str, row: Row, checker: "_Checker") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    article = row.record
+    text, spans = article.get("text"), article["sentences"]
+    if not (isinstance(text, str) and isinstance(article.get("id"), str) and isinstance(spans, list)):
+        checker.problems.append(f"{where}: an article needs a text id, a text and a list of sentences")
+        return
+    shared: dict[str, Any] = {key: article[key] for key in ("region", "source", "split") if key in article}
+    for number, span in enumerate(spans, start=1):
+        place = f"{where} (sentence {number})"
+        match span:
+            case {"start": int(start), "end": int(end)} if 0 <= start < end <= len(text):
+                yield place, {
+                    **span, **shared, "id": f"{article['id']}-{number:02d}", "group": article["id"],
+                    "text": text[start:end],
+                }  # fmt: skip
+            case _:
+                checker.problems.append(f"{place}: start and end must lie in the text, 0 <= start < end <= {len(text)}")
+
+
+class _Checker:
+    """Collects annotations and every problem among them, so that a file can be mended in one go."""
+
+    def __init__(self) -> None:
+        self.rows: list[Annotation] = []
+        self.problems: list[str] = []
+        self.read = 0
+        self.dropped = 0
+        self._texts: dict[str, tuple[str, Annotation]] = {}
+        self._ids: dict[str, str] = {}
+        self._groups: dict[str, tuple[str, str]] = {}
+
+    def add(self, where: str, record: Mapping[str, Any]) -> None:
+        self.read += 1
+        problems = list(_field_problems(record))
+        if problems:
+            self.problems += [f"{where}: {problem}" for problem in problems]
+            return
+        known = {f.name: str(record[f.name]) for f in fields(Annotation) if record.get(f.name) not in (None, "")}
+        label, text, known["group"] = Label(known.pop("label")), known.pop("text"), known.get("group", known["id"])
+        self._add_checked(where, Annotation(text=text.strip(), label=label, **known))
+
+    def _add_checked(self, where: str, row: Annotation) -> None:
+        key = " ".join(row.text.split())
+        place, twin = self._texts.setdefault(key, (where, row))
+        if twin is not row:
+            if twin.label != row.label:
+                found = f"this text is {row.label} here and {twin.label} at {place}"
+                self.problems.append(f"{where}: {found}; give both one label or delete one")
+            elif twin.split != row.split:
+                found = f"this text is in split {row.split or '(none)'} here and {twin.split or '(none)'} at {place}"
+                self.problems.append(f"{where}: {found}; keep it in one")
+            else:
+                self.dropped += 1
+            return
+        place = self._ids.setdefault(row.id, where)
+        if place != where:
+            self.problems.append(f"{where}: id {row.id!r} was given to another sentence at {place}; ids must differ")
+        place, split = self._groups.setdefault(row.group, (where, row.split))
+        if split != row.split:
+            found = f"group {row.group!r} is in split {row.split or '(none)'} here and {split or '(none)'} at {place}"
+            self.problems.append(f"{where}: {found}; a group must stay in one split")
+        self.rows.append(row)
+
+    def raise_problems(self) -> None:
+        if self.problems:
+            more = len(self.problems) - _PROBLEMS_SHOWN
+            tail = [f"… and {more} more problems like these"] if more > 0 else []
+            raise DetenteError("\n".join(self.problems[:_PROBLEMS_SHOWN] + tail))
+
+
+def _field_problems(record: Mapping[str, Any]) -> Iterator[str]:
+    missing = [name for name in ("id", "text", "label") if record.get(name) is None]
+    if missing:
+        yield f"no {' and no '.join(missing)}; expected the columns id, text and label, found {_listed(record)}"
+        return
+    text, label, split = record["text"], record["label"], record.get("split") or ""
+    if not isinstance(text, str):
+        yield f"text is of type {type(text).__name__}; expected a string"
+    elif not text.strip():
+        yield "empty text; fill it in or delete the line"
+    elif len(text) > MAX_TEXT_CHARS:
+        yield f"text has {len(text):,} characters, expected at most {MAX_TEXT_CHARS:,}; annotate its sentences singly"
+    elif re.search("[\ud800-\udfff]", text):
+        yield "text holds a lone surrogate, half of a character; save the file as UTF-8"
+    if label not in LABEL_IDS:
+        yield f"unknown label {label!r}; expected {', '.join(LABELS)}{_closest(label, LABELS)}"
+    if split and split not in SPLITS:
+        yield f"unknown split {split!r}; expected {', '.join(SPLITS)} or none{_closest(split, SPLITS)}"
+    if not str(record["id"]).strip():
+        yield "empty id; give every sentence an id of its own"
+
+
+def _listed(record: Mapping[str, Any]) -> str:
+    return ", ".join(map(str, record)) or "none"
+
+
+def _closest(found: object, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(str(found).lower(), known, n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""

@@ -1,0 +1,150 @@
+"""The command `detente`: reads options, wires rooms together, prints errors. Holds no logic of its own."""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import detente
+from detente.articles import Article, BadArticle, article_files, read_articles
+from detente.errors import DetenteError, UsageError
+from detente.scoring import Scorer
+from detente.tables import atomic_writer, json_line
+from detente.writers import OutputFormat, open_writer, output_format
+
+SOME_BAD = 3
+
+app = typer.Typer(
+    add_completion=True,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Says of news, sentence by sentence and article by article: escalation, de-escalation or neutral.",
+)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"detente {detente.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def score(  # noqa: PLR0917 - typer passes by name
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="Articles: .txt, .jsonl, .csv, .tsv, .parquet, a folder of them, or - for standard input."),
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="File to write: .jsonl, .csv or .parquet. Without it, standard output.")
+    ] = None,
+    chosen: Annotated[
+        OutputFormat | None, typer.Option("--format", help="Default: the suffix of --out, else a table to read.")
+    ] = None,
+    model: Annotated[Path | None, typer.Option(help="Model directory. Default: the model that ships inside.")] = None,
+    device: Annotated[
+        str, typer.Option(help="cpu (ONNX Runtime), or a torch device such as cuda (needs the extra 'gpu').")
+    ] = "cpu",
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads on the CPU. Default: one a core.")] = None,
+    bad: Annotated[
+        Path | None,
+        typer.Option(help="JSONL file that lists unreadable articles. Default: OUT.bad.jsonl, if there is an --out."),
+    ] = None,
+) -> None:
+    """Score articles.
+
+    Exit codes: 0 all scored, 1 nothing could be scored, 2 wrong usage, 3 scored, but some articles were bad.
+    """
+    with _errors_on_one_line():
+        form = output_format(out, chosen)
+        sidecar = bad or (out.with_name(out.name + ".bad.jsonl") if out else None)
+        files = article_files(paths)
+        _check_not_overwritten(files, [path for path in (out, sidecar) if path])
+        bad_articles: list[BadArticle] = []
+        good = _good(read_articles(files, sys.stdin.buffer), bad_articles)
+        first = next(good, None)
+        scored = 0
+        if first is not None:
+            scorer = Scorer(model, device, threads)
+            with open_writer(out, form, sys.stdout.buffer) as write, _progress() as advance:
+                for article in scorer.score_articles(_chain(first, good)):
+                    write(article)
+                    scored += 1
+                    advance(scored)
+        _report_bad(bad_articles, sidecar)
+    if bad_articles:
+        raise typer.Exit(SOME_BAD if scored else DetenteError.exit_code)
+
+
+def _check_not_overwritten(files: list[Path], outputs: list[Path]) -> None:
+    inputs = {file.resolve() for file in files}
+    for path in outputs:
+        if path.resolve() in inputs:
+            raise UsageError(f"{path}: is among the files to score and would be overwritten; write to another place")
+
+
+def _good(articles: Iterable[Article | BadArticle], bad: list[BadArticle]) -> Iterator[Article]:
+    for article in articles:
+        if isinstance(article, BadArticle):
+            bad.append(article)
+        else:
+            yield article
+
+
+def _chain(first: Article, rest: Iterable[Article]) -> Iterator[Article]:
+    yield first
+    yield from rest
+
+
+def _report_bad(bad: list[BadArticle], sidecar: Path | None) -> None:
+    """Name every bad article on standard error, and in the sidecar file if there is one."""
+    for article in bad:
+        print(f"detente: {article.where}: {article.reason}", file=sys.stderr)
+    if bad and sidecar:
+        with atomic_writer(sidecar) as file:
+            for article in bad:
+                file.write(json_line({"where": article.where, "id": article.id, "reason": article.reason}))
+        print(f"detente: {len(bad)} articles were bad; they are listed in {sidecar}", file=sys.stderr)
+    elif sidecar:
+        sidecar.unlink(missing_ok=True)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int], Any]]:
+    """A line on standard error that counts articles, where someone is watching."""
+    if not sys.stderr.isatty() or sys.stdout.isatty():
+        yield lambda _: None
+        return
+    yield lambda done: print(f"\r{done:,} articles scored", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+
+
+@contextmanager
+def _errors_on_one_line() -> Iterator[None]:
+    try:
+        yield
+    except DetenteError as error:
+        print(f"detente: {error}", file=sys.stderr)
+        raise typer.Exit(error.exit_code) from None
+    except BrokenPipeError:
+        # The reader of the pipe has seen enough (`| head`). Standard output is gone, so nothing may flush it at exit.
+        sys.stdout = None
+        raise typer.Exit(0) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def main() -> None:
+    """Entry point of the command `detente`."""
+    app()

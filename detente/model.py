@@ -1,0 +1,79 @@
+"""The model directory: opened only if every file is there and unchanged. Knows nothing of how a model is run."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from detente.errors import DetenteError
+from detente.labels import LABELS
+
+MANIFEST: Final = "manifest.json"
+MANIFEST_FORMAT: Final = 1
+TRAINING_TEXTS: Final = "training_texts.txt"
+_REQUIRED: Final = ("format", "name", "kind", "labels", "max_length", "temperature", "files", "data", "held_out")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDirectory:
+    """A verified model directory and its manifest."""
+
+    path: Path
+    manifest: dict[str, Any]
+
+    @property
+    def version(self) -> str:
+        """Name and 8 hex digits over the hashes of all files: what a scored article says it was scored by."""
+        files = json.dumps(self.manifest["files"], sort_keys=True)
+        return f"{self.manifest['name']}-{hashlib.sha256(files.encode()).hexdigest()[:8]}"
+
+
+def default_model_path() -> Path:
+    """Where `models/default` is: inside the installed package, or beside it in a clone."""
+    package = Path(__file__).parent
+    packaged = package / "models" / "default"
+    return packaged if packaged.is_dir() else package.parent / "models" / "default"
+
+
+def open_model(path: Path) -> ModelDirectory:
+    """Check a model directory against its manifest and return it.
+
+    Raises:
+        DetenteError: no manifest, a missing, added or changed file, or labels in another order than this version's.
+    """
+    try:
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DetenteError(f"{path}: no model directory, it has no {MANIFEST}; train one or name another") from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise DetenteError(f"{path / MANIFEST}: cannot be read ({error}); restore the model directory") from error
+    missing = [key for key in _REQUIRED if not isinstance(manifest, dict) or key not in manifest]
+    if missing:
+        raise DetenteError(f"{path / MANIFEST}: lacks {', '.join(missing)}; restore the model directory")
+    if manifest["format"] != MANIFEST_FORMAT:
+        raise DetenteError(f"{path / MANIFEST}: format {manifest['format']}, this version reads {MANIFEST_FORMAT}")
+    if manifest["labels"] != list(LABELS):
+        found, expected = ", ".join(map(str, manifest["labels"])), ", ".join(LABELS)
+        raise DetenteError(f"{path}: its labels are {found}; expected {expected} in this order")
+    for name, expected_hash in manifest["files"].items():
+        _check_file(path / name, expected_hash)
+    return ModelDirectory(path, manifest)
+
+
+def _check_file(path: Path, expected: str) -> None:
+    try:
+        found = file_sha256(path)
+    except OSError as error:
+        raise DetenteError(f"{path}: cannot be read ({error.strerror}); restore the model directory") from error
+    if found != expected:
+        raise DetenteError(
+            f"{path}: changed since it was exported (SHA-256 {found[:12]}…, the manifest says {expected[:12]}…); "
+            "restore the model directory"
+        )
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,192 @@
+"""Scored articles out: JSONL, CSV, Parquet, or a table to read. One writer a format, each fed one article at a time."""
+
+import json
+import shutil
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from detente.errors import UsageError
+from detente.labels import LABELS
+from detente.scoring import ScoredArticle
+from detente.tables import DelimitedWriter, atomic_writer, json_line
+
+_PARQUET_ROWS: Final = 1000
+_SCORE_COLUMNS: Final = tuple(f"score_{label.replace('-', '_')}" for label in LABELS)
+_SENTENCE_COLUMNS: Final = (
+    "id", "article_label", "article_index", "sentence", "start", "end", "label", *_SCORE_COLUMNS, "text", "model",
+)  # fmt: skip
+# Holds, as JSON, what has no column of its own: the first rows fix the columns for the input's own fields.
+_MORE: Final = "more"
+
+
+class OutputFormat(StrEnum):
+    """How scored articles are written."""
+
+    TABLE = "table"
+    JSONL = "jsonl"
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
+Write = Callable[[ScoredArticle], None]
+
+
+def output_format(path: Path | None, asked: OutputFormat | None) -> OutputFormat:
+    """The format asked for, else the one that the file's suffix names, else a table.
+
+    Raises:
+        UsageError: the suffix is unknown, or Parquet was asked for on standard output.
+    """
+    suffix = path.suffix.lower().removeprefix(".") if path else ""
+    if asked is None and path is None:
+        return OutputFormat.TABLE
+    if asked is None and suffix in set(OutputFormat):
+        return OutputFormat(suffix)
+    if asked is None:
+        raise UsageError(f"{path}: its suffix names no format; end it in .jsonl, .csv or .parquet, or give --format")
+    if asked is OutputFormat.PARQUET and path is None:
+        raise UsageError("Parquet goes to a file; give --out FILE.parquet")
+    return asked
+
+
+@contextmanager
+def open_writer(path: Path | None, chosen: OutputFormat, stdout: BinaryIO) -> Iterator[Write]:
+    """A function that writes one scored article, to a file (whole or not at all) or to standard output.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    if path is None:
+        with _format_writer(stdout, chosen) as write:
+            yield write
+    else:
+        with atomic_writer(path) as file, _format_writer(file, chosen) as write:
+            yield write
+
+
+@contextmanager
+def _format_writer(file: BinaryIO, chosen: OutputFormat) -> Iterator[Write]:
+    match chosen:
+        case OutputFormat.JSONL:
+            yield lambda article: _write_all(file, json_line(article.to_record()))
+        case OutputFormat.TABLE:
+            yield lambda article: _write_all(file, _table(article).encode())
+        case OutputFormat.CSV:
+            yield _csv_writer(file)
+        case OutputFormat.PARQUET:
+            with _parquet_writer(file) as write:
+                yield write
+
+
+def _write_all(file: BinaryIO, content: bytes) -> None:
+    file.write(content)
+    file.flush()
+
+
+def _table(article: ScoredArticle) -> str:
+    """The article's line, then one line a sentence: label, its score, and the sentence cut to the terminal's width."""
+    width = shutil.get_terminal_size((100, 24)).columns
+    lines = [f"{article.label.upper()}  index {article.index:+.2f}  {_plain(article.id)}"]
+    for sentence in article.sentences:
+        text = _plain(article.text[sentence.start : sentence.end])
+        shown = textwrap.shorten(text, max(width - 22, 20), placeholder=" …")
+        lines.append(f"  {sentence.label:<13} {max(sentence.scores):.2f}  {shown}")
+    return "\n".join(lines) + "\n\n"
+
+
+def _plain(text: str) -> str:
+    """Text that cannot steer a terminal: control characters become spaces."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def _csv_writer(file: BinaryIO) -> Write:
+    """One row a sentence."""
+    rows: DelimitedWriter | None = None
+    own: tuple[str, ...] = ()
+
+    def write(article: ScoredArticle) -> None:
+        nonlocal rows, own
+        if rows is None:
+            own = tuple(_own_fields(article, _SENTENCE_COLUMNS))
+            rows = DelimitedWriter(file, (*_SENTENCE_COLUMNS, *own, _MORE))
+        fields = _own_fields(article, _SENTENCE_COLUMNS)
+        more = {key: value for key, value in fields.items() if key not in own}
+        shared = {key: value for key, value in fields.items() if key in own} | {_MORE: more or None}
+        for number, sentence in enumerate(article.sentences, start=1):
+            values = (
+                article.id, str(article.label), article.index, number, sentence.start, sentence.end,
+                str(sentence.label), *sentence.scores, article.text[sentence.start : sentence.end], article.model,
+            )  # fmt: skip
+            rows.write(dict(zip(_SENTENCE_COLUMNS, values, strict=True)) | shared)
+
+    return write
+
+
+def _own_fields(article: ScoredArticle, taken: Sequence[str]) -> dict[str, Any]:
+    """The input's own fields, renamed where a column of ours has the name already."""
+    return {f"input_{key}" if key in (*taken, _MORE) else key: value for key, value in article.metadata.items()}
+
+
+@contextmanager
+def _parquet_writer(file: BinaryIO) -> Iterator[Write]:
+    """One row an article, nested like the JSONL line."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    scores = pa.list_(pa.float32(), len(LABELS))
+    spans = [("start", pa.int64()), ("end", pa.int64()), ("label", pa.string()), ("scores", scores)]
+    fixed = [
+        ("id", pa.string()), ("label", pa.string()), ("index", pa.float64()), ("scores", scores),
+        ("sentences", pa.list_(pa.struct(spans))), ("model", pa.string()), (_MORE, pa.string()),
+    ]  # fmt: skip
+    names = [name for name, _ in fixed]
+    schema: Any = None
+    held: list[dict[str, Any]] = []
+    sink: Any = None
+
+    def flush() -> None:
+        nonlocal schema, sink
+        if sink is None:
+            schema = pa.schema(fixed + _inferred(held, names))
+            sink = pq.ParquetWriter(file, schema)
+        sink.write_table(pa.Table.from_pylist([_fitted(record, schema) for record in held], schema))
+        held.clear()
+
+    def write(article: ScoredArticle) -> None:
+        held.append(article.to_record())
+        if len(held) >= _PARQUET_ROWS:
+            flush()
+
+    yield write
+    flush()
+    sink.close()
+
+
+def _inferred(records: Sequence[dict[str, Any]], taken: Sequence[str]) -> list[tuple[str, Any]]:
+    """Columns for the input's own fields, with the type that their values share, if they share one."""
+    import pyarrow as pa
+
+    columns = []
+    for name in dict.fromkeys(key for record in records for key in record if key not in taken):
+        with suppress(pa.ArrowException):
+            found = pa.infer_type([record.get(name) for record in records])
+            columns.append((name, found))
+    return columns
+
+
+def _fitted(record: dict[str, Any], schema: Any) -> dict[str, Any]:
+    """The record with what does not fit its column, or has none, moved to `_MORE`."""
+    import pyarrow as pa
+
+    fitted, more = {}, {}
+    for name, value in record.items():
+        try:
+            pa.array([value], schema.field(name).type)
+            fitted[name] = value
+        except (KeyError, pa.ArrowException, TypeError, ValueError):
+            more[name] = value
+    return fitted | {_MORE: json.dumps(more, ensure_ascii=False, default=str) if more else None}

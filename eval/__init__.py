@@ -1,0 +1,1 @@
+"""Held-out evaluation: `python -m eval MODEL [--on FILE…]`."""

@@ -1,0 +1,123 @@
+"""Measures one model on sets of sentences and articles. Knows nothing of how results are shown."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from detente.aggregation import article_index, article_label
+from detente.annotations import Annotations, text_fingerprint
+from detente.inference import Classifier
+from detente.labels import DE_ESCALATION_ID, ESCALATION_ID
+from detente.model import TRAINING_TEXTS, ModelDirectory
+from eval.metrics import Figures, direction_macro_f1, figures
+from eval.sets import AnnotatedArticle, DirectionSet, LabelledSet
+
+# Rows with this root contradict the codebook (a request counts as cooperation there), so both ways are reported.
+CONTRADICTING_ROOT = "REQUEST"
+
+
+@dataclass(frozen=True)
+class LabelledResult:
+    """Figures on annotated sentences; `trained_on` of them were training texts of the model, which voids the rest."""
+
+    name: str
+    figures: Figures
+    trained_on: int
+
+
+@dataclass(frozen=True)
+class DirectionResult:
+    """Direction macro-F1 on PLOVER- or CAMEO-coded sentences, with and without the contradicting root."""
+
+    name: str
+    sentences: int
+    macro_f1: float
+    sentences_without_request: int | None
+    macro_f1_without_request: float | None
+    neutral_left_out: int
+    trained_on: int
+
+
+@dataclass(frozen=True)
+class ArticleResult:
+    """Article level: share of right labels, and Spearman correlation of the index with the annotated one.
+
+    The annotated index is the share of escalation minus the share of de-escalation among the annotated sentences.
+    """
+
+    name: str
+    articles: int
+    accuracy: float
+    index_correlation: float
+    confusion: list[list[int]]
+
+
+Result = LabelledResult | DirectionResult | ArticleResult
+
+
+def measure_labelled(classifier: Classifier, labelled: LabelledSet, trained_on: frozenset[str]) -> LabelledResult:
+    """Measure on annotated sentences."""
+    texts = labelled.annotations.texts()
+    scores = classifier.score(texts)
+    return LabelledResult(labelled.name, figures(labelled.annotations.label_ids(), scores), _overlap(texts, trained_on))
+
+
+def measure_direction(classifier: Classifier, coded: DirectionSet, trained_on: frozenset[str]) -> DirectionResult:
+    """Measure conflict against cooperation."""
+    scores = classifier.score(coded.texts)
+    kept = [index for index, root in enumerate(coded.roots) if root != CONTRADICTING_ROOT]
+    without = direction_macro_f1([coded.is_conflict[i] for i in kept], scores[kept]) if coded.roots else None
+    return DirectionResult(
+        coded.name,
+        len(coded.texts),
+        direction_macro_f1(coded.is_conflict, scores),
+        len(kept) if coded.roots else None,
+        without,
+        coded.neutral,
+        _overlap(coded.texts, trained_on),
+    )
+
+
+def measure_articles(classifier: Classifier, name: str, articles: Sequence[AnnotatedArticle]) -> ArticleResult:
+    """Measure at article level, on the annotated sentences, so that sentence splitting is left out of it."""
+    texts = [article.text[start:end] for article in articles for start, end in article.spans]
+    scores = classifier.score(texts)
+    ends = np.cumsum([len(article.spans) for article in articles])
+    each = np.split(scores, ends[:-1])
+    confusion = [[0] * 3 for _ in range(3)]
+    labels = list(type(articles[0].label))
+    for article, rows in zip(articles, each, strict=True):
+        confusion[labels.index(article.label)][labels.index(article_label(rows))] += 1
+    annotated = [
+        article.label_ids.count(ESCALATION_ID) / len(article.label_ids)
+        - article.label_ids.count(DE_ESCALATION_ID) / len(article.label_ids)
+        for article in articles
+    ]
+    correlation = float(spearmanr(annotated, [article_index(rows) for rows in each]).statistic)
+    right = sum(confusion[i][i] for i in range(3))
+    return ArticleResult(name, len(articles), right / len(articles), correlation, confusion)
+
+
+def test_split(paths: Sequence[Path], read: Annotations) -> LabelledSet:
+    """The rows marked as test; all rows if the files mark no splits."""
+    chosen = read.in_split("test") if any(row.split for row in read.rows) else read
+    return LabelledSet(" + ".join(path.stem for path in paths) + (" (test)" if chosen is not read else ""), chosen)
+
+
+def training_texts(model: ModelDirectory) -> frozenset[str]:
+    """Fingerprints of the sentences that the model was trained on."""
+    return frozenset((model.path / TRAINING_TEXTS).read_text(encoding="ascii").split())
+
+
+def _overlap(texts: Sequence[str], trained_on: frozenset[str]) -> int:
+    return sum(text_fingerprint(text) in trained_on for text in texts)
+
+
+def to_json(results: Sequence[Result]) -> list[dict[str, Any]]:
+    """Results as JSON-ready dicts, each with its kind."""
+    kinds = {LabelledResult: "labels", DirectionResult: "direction", ArticleResult: "articles"}
+    return [{"kind": kinds[type(result)], **asdict(result)} for result in results]

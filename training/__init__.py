@@ -1,0 +1,1 @@
+"""Annotations in, exported model out. `python -m training CONFIG`."""

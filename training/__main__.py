@@ -1,0 +1,46 @@
+"""The command `python -m training CONFIG [--annotations FILE…]`."""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from detente.errors import DetenteError
+from training.config import read_variant
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training",
+        description="Train a variant and write its model directory. A run that was killed goes on from its last "
+        "checkpoint when the same command is given again.",
+        epilog="Several GPUs: accelerate launch -m training CONFIG …",
+    )
+    parser.add_argument("config", type=Path, metavar="CONFIG", help="the variant, such as configs/minilm.yaml")
+    parser.add_argument(
+        "--annotations", type=Path, nargs="+", default=[], metavar="FILE",
+        help="more annotation files (.jsonl, .csv, .tsv, .parquet), beside those that the config names",
+    )  # fmt: skip
+    parser.add_argument("--out", type=Path, metavar="DIR", help="model directory to write (models/<config name>)")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="where checkpoints go meanwhile")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    try:
+        variant = read_variant(options.config)
+        # Imported only now: torch takes seconds, and a typing mistake should not have to wait for it.
+        from training.train import train
+
+        out = options.out or Path("models") / variant.name
+        held_out = train(variant, options.annotations, out, options.runs)
+    except DetenteError as error:
+        print(f"training: {error}", file=sys.stderr)
+        return error.exit_code
+    for split, found in held_out.items():
+        f1 = ", ".join(f"{label} {one['f1']:.3f}" for label, one in found["labels"].items())
+        print(f"{split}: macro-F1 {found['macro_f1']:.3f} on {found['sentences']:,} sentences ({f1})")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

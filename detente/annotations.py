@@ -211,7 +211,7 @@ def _field_problems(record: Mapping[str, Any]) -> Iterator[str]:
     elif re.search("[\ud800-\udfff]", text):
         yield "text holds a lone surrogate, half of a character; save the file as UTF-8"
     if label not in LABEL_IDS:
-        yield f"unknown label {label!r}; expected {', '.join(LABELS)}{_closest(label, LABELS)}"
+        yield f"unknown label {str(label)!r}; expected {', '.join(LABELS)}{_closest(label, LABELS)}"
     if split and split not in SPLITS:
         yield f"unknown split {split!r}; expected {', '.join(SPLITS)} or none{_closest(split, SPLITS)}"
     if not str(record["id"]).strip():
@@ -224,4 +224,4 @@ def _listed(record: Mapping[str, Any]) -> str:
 
 def _closest(found: object, known: Sequence[str]) -> str:
     close = difflib.get_close_matches(str(found).lower(), known, n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+    return f" (did you mean '{close[0]}'?)" if close else ""

@@ -57,6 +57,8 @@ def open_model(path: Path) -> ModelDirectory:
         found, expected = ", ".join(map(str, manifest["labels"])), ", ".join(LABELS)
         raise DetenteError(f"{path}: its labels are {found}; expected {expected} in this order")
     for name, expected_hash in manifest["files"].items():
+        if Path(name).name != name:
+            raise DetenteError(f"{path / MANIFEST}: names {name!r}, which lies outside the model directory")
         _check_file(path / name, expected_hash)
     return ModelDirectory(path, manifest)
 

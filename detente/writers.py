@@ -21,6 +21,8 @@ _SENTENCE_COLUMNS: Final = (
 )  # fmt: skip
 # Holds, as JSON, what has no column of its own: the first rows fix the columns for the input's own fields.
 _MORE: Final = "more"
+# What pyarrow raises where a value is not of a column's type (its own exceptions are among these).
+_MISFIT: Final = (KeyError, TypeError, ValueError, ArithmeticError, NotImplementedError)
 
 
 class OutputFormat(StrEnum):
@@ -153,7 +155,7 @@ def _parquet_writer(file: BinaryIO) -> Iterator[Write]:
         if sink is None:
             schema = pa.schema(fixed + _inferred(held, names))
             sink = pq.ParquetWriter(file, schema)
-        sink.write_table(pa.Table.from_pylist([_fitted(record, schema) for record in held], schema))
+        sink.write_table(pa.Table.from_pylist([_fitted(record, schema, names) for record in held], schema))
         held.clear()
 
     def write(article: ScoredArticle) -> None:
@@ -172,21 +174,25 @@ def _inferred(records: Sequence[dict[str, Any]], taken: Sequence[str]) -> list[t
 
     columns = []
     for name in dict.fromkeys(key for record in records for key in record if key not in taken):
-        with suppress(pa.ArrowException):
-            found = pa.infer_type([record.get(name) for record in records])
+        with suppress(*_MISFIT):
+            found = pa.array([record.get(name) for record in records]).type
             columns.append((name, found))
     return columns
 
 
-def _fitted(record: dict[str, Any], schema: Any) -> dict[str, Any]:
-    """The record with what does not fit its column, or has none, moved to `_MORE`."""
+def _fitted(record: dict[str, Any], schema: Any, ours: Sequence[str]) -> dict[str, Any]:
+    """The record with those of the input's own fields that fit no column moved to `_MORE`."""
     import pyarrow as pa
 
-    fitted, more = {}, {}
+    fitted = {name: record[name] for name in ours if name in record}
+    more: dict[str, Any] = {}
     for name, value in record.items():
+        if name in ours:
+            continue
         try:
-            pa.array([value], schema.field(name).type)
-            fitted[name] = value
-        except (KeyError, pa.ArrowException, TypeError, ValueError):
-            more[name] = value
+            # Arrow cuts 1.5 down to an integer column without a word, so what goes in must come out again.
+            fits = pa.array([value], schema.field(name).type).to_pylist() == [value]
+        except _MISFIT:
+            fits = False
+        (fitted if fits else more)[name] = value
     return fitted | {_MORE: json.dumps(more, ensure_ascii=False, default=str) if more else None}

@@ -17,7 +17,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from detente.annotations import Annotation, read_annotations, write_annotations
+from detente.annotations import Annotation, Annotations, read_annotations, write_annotations
+from training.__main__ import main
 
 ROOT = Path(__file__).parent.parent
 SEEDS = ROOT / "seeds"
@@ -95,6 +96,12 @@ def sample_file(tmp_path_factory: pytest.TempPathFactory, sample: list[Annotatio
 
 
 @pytest.fixture(scope="session")
+def sample_annotations(sample: list[Annotation]) -> Annotations:
+    """The sample as it is read."""
+    return Annotations(tuple(sample))
+
+
+@pytest.fixture(scope="session")
 def write_config(tmp_path_factory: pytest.TempPathFactory, sample_file: Path) -> Callable[..., Path]:
     """A function that writes a variant's YAML over the sample."""
 
@@ -108,3 +115,12 @@ def write_config(tmp_path_factory: pytest.TempPathFactory, sample_file: Path) ->
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path, write_config: Callable[..., Path]) -> Path:
+    """A model directory trained from the tiny BERT on the sample."""
+    folder = tmp_path_factory.mktemp("model")
+    config = write_config(tiny_encoder)
+    assert main([str(config), "--out", str(folder / "tiny"), "--runs", str(folder / "runs")]) == 0
+    return folder / "tiny"

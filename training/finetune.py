@@ -21,6 +21,7 @@ from transformers import (
     PreTrainedTokenizerBase,
     Trainer,
     TrainingArguments,
+    set_seed,
 )
 from transformers.trainer_utils import EvalPrediction, get_last_checkpoint
 
@@ -44,6 +45,7 @@ def fine_tune(variant: EncoderVariant, splits: Splits, run: Path) -> tuple[PreTr
         DetenteError: the encoder cannot be had.
     """
     folder = find_encoder(variant)
+    set_seed(variant.seed)  # the classifier's first weights are drawn below, before the Trainer sets it
     rules = sorted({row.rule for row in splits.train.rows} - {""}) if variant.rule_loss_weight else []
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForSequenceClassification.from_pretrained(

@@ -1,0 +1,113 @@
+import io
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from detente.articles import Article, BadArticle, article_files, read_articles
+from detente.errors import UsageError
+
+
+def read(*paths: Path) -> list[Article | BadArticle]:
+    return list(read_articles(article_files(paths)))
+
+
+def test_a_text_file_is_one_article_named_by_its_path(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("\ufeffTalks resume.\n", encoding="utf-8")
+    assert read(path) == [Article(str(path), "Talks resume.\n")]
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".tsv", ".parquet"])
+def test_rows_give_id_text_and_their_other_fields(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    record = {"id": "7", "text": "Talks resume.", "date": "2024-05-01"}
+    if suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist([record]), path)
+    elif suffix == ".jsonl":
+        path.write_text(json.dumps(record), encoding="utf-8")
+    else:
+        delimiter = "," if suffix == ".csv" else "\t"
+        path.write_text("\n".join(delimiter.join(row) for row in (record.keys(), record.values())), encoding="utf-8")
+    assert read(path) == [Article("7", "Talks resume.", {"date": "2024-05-01"})]
+
+
+def test_a_row_without_an_id_is_named_by_file_and_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('\n{"text": "Talks resume."}\n', encoding="utf-8")
+    assert read(path) == [Article(f"{path}:2", "Talks resume.")]
+
+
+def test_bad_rows_do_not_cost_the_good_ones(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(
+        b'{"id": 1, "text": "One."}\n{"id": 2}\n{"id": 3, "text": 5}\n{"id": 4, "text": ""}\nnot json\n'
+        b'{"id": 5, "text": "caf\xe9"}\n{"id": 1, "text": "Again."}\n{"id": 6, "text": "\\ud83d half"}\n'
+        b'{"id": 7, "text": "Seven."}\n'
+    )
+    found = read(path)
+    assert [a.id for a in found if isinstance(a, Article)] == ["1", "7"]
+    bad = [a for a in found if isinstance(a, BadArticle)]
+    assert [a.where for a in bad] == [f"{path}:{n}" for n in range(2, 9)]
+    expected = [
+        "no text",
+        "of type int",
+        "empty text",
+        "not valid JSON",
+        "invalid UTF-8",
+        "was used before",
+        "surrogate",
+    ]
+    assert all(part in a.reason for part, a in zip(expected, bad, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("a.txt", b"", "empty"),
+        ("a.txt", b" \n", "empty"),
+        ("a.txt", b"\x00\x01", "binary"),
+        ("a.txt", b"caf\xe9", "invalid UTF-8 at byte 3"),
+        ("a.jsonl", b"", "empty"),
+        ("a.jsonl", b"\x00\x01\x02", "binary"),
+        ("a.csv", b"id,text\n", "empty"),
+        ("a.csv", b'id,text\n1,"never closed\n', "broken CSV"),
+        ("a.csv", b"id,text\n1,caf\xe9\n", "invalid UTF-8"),
+        ("a.parquet", b"PAR1 but truncated", "not a readable Parquet file"),
+    ],
+)
+def test_an_unreadable_file_is_one_bad_article(tmp_path: Path, name: str, content: bytes, reason: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    [bad] = read(path)
+    assert isinstance(bad, BadArticle)
+    assert reason in bad.reason
+    assert bad.where.startswith(str(path))
+    assert str(path) not in bad.reason
+
+
+def test_a_folder_is_searched_at_any_depth_for_known_types(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    for name in ("b.txt", "deep/a.txt", "notes.pdf"):
+        (tmp_path / name).write_text("Talks.", encoding="utf-8")
+    assert article_files([tmp_path]) == [tmp_path / "b.txt", tmp_path / "deep/a.txt"]
+
+
+def test_a_path_that_cannot_be_scored_is_wrong_usage(tmp_path: Path) -> None:
+    (tmp_path / "a.pdf").write_bytes(b"")
+    for path, reason in ((tmp_path / "none.txt", "no such"), (tmp_path / "a.pdf", "type .pdf"), (tmp_path, "no files")):
+        with pytest.raises(UsageError, match=reason):
+            article_files([path])
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"Talks resume.\nNow.", [Article("stdin", "Talks resume.\nNow.")]),
+        (b'\n{"id": "x", "text": "One."}\n{"text": "Two."}', [Article("x", "One."), Article("stdin:2", "Two.")]),
+    ],
+)
+def test_standard_input_is_jsonl_if_it_begins_with_a_brace(content: bytes, expected: list[Article]) -> None:
+    assert list(read_articles([Path("-")], io.BytesIO(content))) == expected

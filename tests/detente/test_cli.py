@@ -1,0 +1,182 @@
+"""The command as a user runs it: a process of its own, its streams, its exit code, the files it leaves."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+
+def detente(*arguments: object, stdin: bytes = b"", cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "detente", *map(str, arguments)], input=stdin, capture_output=True, cwd=cwd, check=False
+    )
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+@pytest.fixture
+def articles(tmp_path: Path) -> Path:
+    path = tmp_path / "in.jsonl"
+    lines = [
+        {"id": "1", "text": "=Shells fell. Talks resume.", "source": "agency", "n": 1},
+        {"id": "2"},
+        {"id": "3", "text": "It rained.", "source": "=1+1", "n": "two", "extra": [1]},
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def test_jsonl_lines_follow_the_contract(articles: Path, tiny_model: Path) -> None:
+    done = detente("score", articles, "--format", "jsonl", "--model", tiny_model)
+    assert done.returncode == 3
+    first, third = map(json.loads, done.stdout.splitlines())
+    assert list(first) == ["id", "label", "index", "scores", "sentences", "model", "source", "n"]
+    assert [(s["start"], s["end"]) for s in first["sentences"]] == [(0, 13), (14, 27)]
+    assert third["source"] == "=1+1"
+    assert done.stderr.count("\n") == 1
+    assert f"{articles}:2: no text" in done.stderr
+
+
+def test_bad_articles_are_listed_beside_the_output_and_the_others_scored(articles: Path, tiny_model: Path) -> None:
+    out = articles.with_name("out.jsonl")
+    assert detente("score", articles, "--out", out, "--model", tiny_model).returncode == 3
+    assert [json.loads(line)["id"] for line in out.read_text(encoding="utf-8").splitlines()] == ["1", "3"]
+    [bad] = map(json.loads, out.with_name("out.jsonl.bad.jsonl").read_text(encoding="utf-8").splitlines())
+    assert bad["where"] == f"{articles}:2"
+    assert bad["reason"].startswith("no text")
+
+
+def test_a_csv_has_a_row_a_sentence_and_no_formulas(articles: Path, tiny_model: Path) -> None:
+    out = articles.with_name("out.csv")
+    detente("score", articles, "--out", out, "--model", tiny_model)
+    with out.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["id"], row["sentence"], row["text"]) for row in rows] == [
+        ("1", "1", "'=Shells fell."), ("1", "2", "Talks resume."), ("3", "1", "It rained."),
+    ]  # fmt: skip
+    assert rows[2]["source"] == "'=1+1"
+    assert json.loads(rows[2]["more"]) == {"extra": [1]}
+
+
+def test_parquet_is_nested_like_the_jsonl_and_loses_no_field(articles: Path, tiny_model: Path) -> None:
+    out = articles.with_name("out.parquet")
+    detente("score", articles, "--out", out, "--model", tiny_model)
+    first, third = pq.read_table(out).to_pylist()
+    assert [s["start"] for s in first["sentences"]] == [0, 14]
+    assert third["extra"] == [1]
+    # A field that is a number here and a text there fits no column.
+    assert [json.loads(row["more"])["n"] for row in (first, third)] == [1, "two"]
+
+
+def test_the_table_names_label_and_sentence_and_cannot_steer_the_terminal(tiny_model: Path) -> None:
+    done = detente("score", "-", "--model", tiny_model, stdin=b"Talks \x1b[31mresume.")
+    assert done.returncode == 0
+    assert "Talks [31mresume." in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("a.txt", b"", "empty"),
+        ("a.txt", b"\x00\xff", "binary"),
+        ("a.txt", b"caf\xe9", "invalid UTF-8"),
+        ("a.jsonl", b'{"id": 1}', "no text"),
+        ("a.jsonl", b'{"text": 1}', "expected a string"),
+    ],
+)
+def test_nothing_to_score_is_one_line_and_exit_1(tmp_path: Path, name: str, content: bytes, reason: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    done = detente("score", name, "--out", "out.jsonl", "--bad", "bad.jsonl", cwd=tmp_path)
+    assert done.returncode == 1
+    assert reason in done.stderr.splitlines()[0]
+    assert "Traceback" not in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, "bad.jsonl"])
+
+
+def test_a_one_megabyte_line_is_scored(tmp_path: Path, tiny_model: Path) -> None:
+    (tmp_path / "a.txt").write_text("shells fell and " * 65_536, encoding="utf-8")
+    done = detente("score", tmp_path / "a.txt", "--format", "jsonl", "--model", tiny_model)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["sentences"][-1]["end"] == 65_536 * 16 - 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["nothing.txt"], "no such file"),
+        (["a.txt", "--out", "missing/out.jsonl"], "cannot be written"),
+        (["a.txt", "--out", "out.xyz"], "names no format"),
+        (["a.txt", "--format", "parquet"], "give --out"),
+        (["a.txt", "--format", "xml"], "xml"),
+        (["a.txt", "--nonsense"], "--nonsense"),
+        (["a.txt", "b.jsonl", "--out", "b.jsonl"], "would be overwritten"),
+        (["a.pdf"], "unknown file type .pdf"),
+        ([], "Missing argument"),
+    ],
+)
+def test_wrong_usage_is_exit_2_and_leaves_nothing(tmp_path: Path, arguments: list[str], reason: str) -> None:
+    for name in ("a.txt", "a.pdf", "b.jsonl"):
+        (tmp_path / name).write_text('{"text": "Talks."}', encoding="utf-8")
+    done = detente("score", *arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert reason in done.stderr
+    assert "Traceback" not in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pdf", "a.txt", "b.jsonl"]
+    assert (tmp_path / "b.jsonl").read_text(encoding="utf-8") == '{"text": "Talks."}'
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_write_permission_is_exit_2(tmp_path: Path, tiny_model: Path) -> None:
+    (tmp_path / "a.txt").write_text("Talks.", encoding="utf-8")
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o500)
+    done = detente("score", tmp_path / "a.txt", "--out", locked / "out.jsonl", "--model", tiny_model)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+
+
+def test_a_damaged_model_is_one_line_and_exit_1(tmp_path: Path, tiny_model: Path) -> None:
+    (tmp_path / "a.txt").write_text("Talks.", encoding="utf-8")
+    model = shutil.copytree(tiny_model, tmp_path / "model")
+    (model / "tokenizer.json").write_text("{}", encoding="utf-8")
+    done = detente("score", tmp_path / "a.txt", "--out", tmp_path / "out.jsonl", "--model", model)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "changed since it was exported" in done.stderr
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_a_run_that_breaks_off_leaves_the_earlier_output_alone(
+    articles: Path, tmp_path: Path, tiny_model: Path
+) -> None:
+    out = tmp_path / "out.jsonl"
+    out.write_text("from yesterday", encoding="utf-8")
+    model = shutil.copytree(tiny_model, tmp_path / "model")
+    (model / "model.onnx").unlink()
+    assert detente("score", articles, "--out", out, "--model", model).returncode == 1
+    assert out.read_text(encoding="utf-8") == "from yesterday"
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(articles: Path, tiny_model: Path) -> None:
+    many = articles.with_name("many.jsonl")
+    many.write_text("".join(f'{{"id": {n}, "text": "Talks resume."}}\n' for n in range(3000)), encoding="utf-8")
+    command = f"{sys.executable} -m detente score {many} --format jsonl --model {tiny_model} | head -n 1"
+    done = subprocess.run(command, shell=True, capture_output=True, check=True)  # noqa: S602 - our own paths
+    assert done.stderr == b""
+    assert json.loads(done.stdout)["id"] == "0"
+
+
+def test_scoring_needs_neither_torch_nor_transformers(articles: Path, tiny_model: Path) -> None:
+    code = (
+        "import sys; from detente.cli import app\n"
+        f"try: app(['score', {str(articles)!r}, '--model', {str(tiny_model)!r}])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'transformers', 'datasets', 'sklearn', 'pandas'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

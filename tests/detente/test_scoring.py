@@ -1,0 +1,84 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from detente import Label, Scorer
+from detente.aggregation import DE_ESCALATION_FROM, ESCALATION_FROM, article_index, article_label, article_scores
+from detente.articles import Article
+from detente.errors import UsageError
+from detente.inference import _batches, load_classifier
+from detente.model import open_model
+
+
+@pytest.fixture(scope="module")
+def scorer(tiny_model: Path) -> Scorer:
+    return Scorer(tiny_model)
+
+
+def test_scores_are_float32_rows_that_sum_to_one(scorer: Scorer) -> None:
+    scores = scorer.score_sentences(["Talks resume.", "Shells fell on the town."])
+    assert scores.dtype == np.float32
+    assert scores.shape == (2, 3)
+    assert np.allclose(scores.sum(axis=1), 1, atol=1e-6)
+    assert scorer.score_sentences([]).shape == (0, 3)
+
+
+def test_neither_order_nor_company_changes_a_score(scorer: Scorer) -> None:
+    texts = ["Talks resume.", "Shells fell on the town last night, officials said. " * 3, "Rain."]
+    together = scorer.score_sentences(texts * 40)
+    alone = np.concatenate([scorer.score_sentences([text]) for text in texts])
+    assert np.allclose(together[:3], alone, atol=1e-5)
+    assert np.allclose(together[3:6], together[:3], atol=1e-6)
+
+
+def test_an_article_is_the_mean_of_its_sentences(scorer: Scorer) -> None:
+    article = scorer.score("Talks resume on Monday. Shells fell on the town. It rained.")
+    assert len(article.sentences) == 3
+    means = np.mean([sentence.scores for sentence in article.sentences], axis=0)
+    assert np.allclose(article.scores, means, atol=2e-4)
+    assert article.index == pytest.approx(means[0] - means[1], abs=2e-4)
+
+
+def test_articles_come_out_in_order_with_their_fields_however_they_are_batched(scorer: Scorer) -> None:
+    articles = [Article(str(n), "Talks resume. " * (n % 7 + 1), {"n": n}) for n in range(900)]
+    scored = list(scorer.score_articles(iter(articles)))
+    assert [(a.id, a.metadata, len(a.sentences)) for a in scored] == [
+        (a.id, a.metadata, n % 7 + 1) for n, a in enumerate(articles)
+    ]
+
+
+def test_an_input_field_whose_name_is_taken_is_kept_under_another(scorer: Scorer) -> None:
+    [scored] = scorer.score_articles([Article("1", "Talks.", {"label": "theirs", "date": "2024"})])
+    record = scored.to_record()
+    assert (record["input_label"], record["date"]) == ("theirs", "2024")
+    assert record["label"] == scored.label
+
+
+def test_batches_hold_every_sentence_once_and_little_padding() -> None:
+    lengths = list(np.random.default_rng(1).integers(5, 60, 2048))
+    batches = list(_batches(lengths))
+    assert sorted(index for batch in batches for index in batch) == list(range(2048))
+    padded = sum(len(batch) * max(lengths[i] for i in batch) for batch in batches)
+    assert padded < 1.05 * sum(lengths)
+
+
+def test_the_article_label_follows_the_index() -> None:
+    def with_index(index: float) -> np.ndarray:
+        return np.array([[0.5 + index / 2, 0.5 - index / 2, 0.0]], np.float32)
+
+    assert article_label(with_index(ESCALATION_FROM + 0.01)) is Label.ESCALATION
+    assert article_label(with_index(DE_ESCALATION_FROM - 0.01)) is Label.DE_ESCALATION
+    assert article_label(with_index(0.0)) is Label.NEUTRAL
+
+
+def test_an_article_without_sentences_is_neutral() -> None:
+    nothing = np.zeros((0, 3), np.float32)
+    assert article_label(nothing) is Label.NEUTRAL
+    assert article_index(nothing) == 0
+    assert list(article_scores(nothing)) == [0, 0, 1]
+
+
+def test_an_unusable_device_is_wrong_usage(tiny_model: Path) -> None:
+    with pytest.raises(UsageError, match="not usable here"):
+        load_classifier(open_model(tiny_model), "nonsense")

@@ -1,0 +1,48 @@
+from pathlib import Path
+
+import pytest
+
+from detente.errors import UsageError
+from tests.conftest import ROOT
+from training.config import EncoderVariant, TfidfVariant, read_variant
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_config_reads(path: Path) -> None:
+    variant = read_variant(path)
+    assert variant.name == path.stem
+    assert isinstance(variant, EncoderVariant | TfidfVariant)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (
+            "kind: encoder\nencoder: x\nlerning_rate: 1\n",
+            r"c\.yaml:3: unknown key 'lerning_rate'; did you mean 'learning_rate'",
+        ),
+        ("kind: encoder\nencoder: x\nepochs: many\n", r"c\.yaml:3: epochs is 'many'; expected int"),
+        ("kind: encoder\nencoder: x\nepochs: true\n", r"c\.yaml:3: epochs is True; expected int"),
+        ("kind: encoder\nencoder: x\nepochs: -1\n", r"c\.yaml:3: epochs is -1; expected 0 or more"),
+        ("kind: encoder\nencoder: x\nannotations: one.jsonl\n", r"c\.yaml:3: annotations is 'one\.jsonl'"),
+        ("kind: tfidf\nlearning_rate: 1\n", r"c\.yaml:2: unknown key 'learning_rate'"),
+        ("kind: encoder\n", r"c\.yaml: lacks the key encoder"),
+        ("kind: transformer\n", r"c\.yaml:1: kind is 'transformer'; expected encoder or tfidf"),
+        ("- a\n- b\n", r"c\.yaml: expected keys and values"),
+        ("kind: [\n", r"c\.yaml: not valid YAML"),
+        ("", r"c\.yaml: expected keys and values"),
+    ],
+)
+def test_a_mistake_is_named_with_its_line_and_the_closest_key(tmp_path: Path, text: str, reason: str) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError, match=reason):
+        read_variant(path)
+
+
+def test_numbers_read_as_people_write_them(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("kind: encoder\nencoder: x\nlearning_rate: 1e-4\nweight_decay: 0\n", encoding="utf-8")
+    variant = read_variant(path)
+    assert isinstance(variant, EncoderVariant)
+    assert (variant.learning_rate, variant.weight_decay) == (1e-4, 0.0)

@@ -1,0 +1,124 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoConfig, pipeline
+
+from detente.annotations import Annotation
+from detente.inference import load_classifier
+from detente.labels import LABELS
+from detente.model import open_model
+from training.__main__ import main
+from training.config import EncoderVariant
+from training.finetune import NO_RULE, _Loss
+
+
+def held_out(model: Path) -> dict[str, object]:
+    return json.loads((model / "manifest.json").read_text(encoding="utf-8"))["held_out"]
+
+
+def test_the_same_seed_and_data_give_the_same_model(
+    tiny_model: Path, tiny_encoder: Path, write_config: Callable[..., Path], tmp_path: Path
+) -> None:
+    again = tmp_path / "tiny"
+    assert main([str(write_config(tiny_encoder)), "--out", str(again), "--runs", str(tmp_path / "runs")]) == 0
+    assert held_out(again) == held_out(tiny_model)
+    assert (again / "model.safetensors").read_bytes() == (tiny_model / "model.safetensors").read_bytes()
+    assert (again / "model.onnx").read_bytes() == (tiny_model / "model.onnx").read_bytes()
+
+
+def test_a_killed_run_goes_on_from_its_last_checkpoint_to_the_same_end(
+    tiny_encoder: Path, write_config: Callable[..., Path], tmp_path: Path
+) -> None:
+    config = write_config(tiny_encoder, epochs=12, patience=100)
+    whole = tmp_path / "whole"
+    assert main([str(config), "--out", str(whole), "--runs", str(tmp_path / "other-runs")]) == 0
+
+    runs, out = tmp_path / "runs", tmp_path / "tiny"
+    command = [sys.executable, "-m", "training", str(config), "--out", str(out), "--runs", str(runs)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 120
+    # trainer_state.json is the last file of a checkpoint.
+    while process.poll() is None and not list(runs.glob("*/checkpoint-*/trainer_state.json")):
+        assert time.monotonic() < deadline, "no checkpoint after two minutes"
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not out.exists(), "killed too late to show anything"
+
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "going on from" in done.stderr
+    assert held_out(out) == held_out(whole)
+    assert not any(runs.iterdir())
+
+
+def test_the_exported_model_opens_in_a_pipeline_unchanged_and_gives_the_same_labels_and_scores(
+    tiny_model: Path, sample: list[Annotation]
+) -> None:
+    texts = [row.text for row in sample]
+    ours = load_classifier(open_model(tiny_model)).score(texts)
+    theirs = pipeline("text-classification", model=str(tiny_model), device="cpu")(texts, truncation=True)
+    assert [one["label"] for one in theirs] == [LABELS[i] for i in ours.argmax(axis=1)]
+    assert np.allclose([one["score"] for one in theirs], ours.max(axis=1), atol=2e-4)
+
+
+def test_the_rule_head_is_gone_from_the_exported_model(tiny_model: Path) -> None:
+    config = AutoConfig.from_pretrained(tiny_model)
+    assert config.id2label == dict(enumerate(LABELS))
+    assert open_model(tiny_model).manifest["config"]["rule_loss_weight"] > 0
+
+
+def test_the_manifest_says_what_made_the_model(tiny_model: Path, sample_file: Path) -> None:
+    manifest = open_model(tiny_model).manifest
+    assert manifest["data"]["files"][0]["name"] == sample_file.name
+    assert manifest["data"]["sentences"] == {"train": 36, "validation": 12, "test": 12}
+    assert 0.5 < manifest["agreement"] <= 1
+    assert set(manifest["held_out"]) == {"validation", "test"}
+    assert {"torch", "transformers", "python"} <= set(manifest["versions"])
+
+
+def test_no_path_of_this_machine_is_in_the_exported_files(tiny_model: Path) -> None:
+    for path in tiny_model.iterdir():
+        if path.name != "manifest.json":  # its config names the tiny encoder's folder, as the user gave it
+            assert str(Path(__file__).parent.parent).encode() not in path.read_bytes(), path
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5])
+def test_the_loss_is_that_of_the_labels_plus_the_weighted_one_of_the_rules(weight: float) -> None:
+    loss = _Loss(EncoderVariant(name="x", encoder="x", rule_loss_weight=weight))
+    logits = torch.zeros((2, 5))
+    targets = torch.tensor([[0, 1], [2, NO_RULE]])
+    outputs = type("Outputs", (), {"logits": logits})
+    # Uniform logits: log 3 for the labels, log 2 for the one known rule.
+    assert float(loss(outputs, targets)) == pytest.approx(np.log(3) + weight * np.log(2))
+
+
+def test_annotations_without_rules_train_too(
+    tiny_encoder: Path, write_config: Callable[..., Path], tmp_path: Path, sample: list[Annotation]
+) -> None:
+    path = tmp_path / "plain.csv"
+    lines = ["id,text,label,split", *(f'{r.id},"{r.text.replace(chr(34), "")}",{r.label},{r.split}' for r in sample)]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    config = write_config(tiny_encoder, annotations=[str(path)], epochs=1)
+    assert main([str(config), "--out", str(tmp_path / "m"), "--runs", str(tmp_path / "runs")]) == 0
+
+
+def test_bad_annotations_are_told_without_a_traceback_and_cost_no_model(
+    tiny_encoder: Path, write_config: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text('{"id": "1", "text": "Talks.", "label": "peace"}\n', encoding="utf-8")
+    out = tmp_path / "m"
+    out.mkdir()
+    (out / "kept").write_text("", encoding="utf-8")
+    assert main([str(write_config(tiny_encoder)), "--annotations", str(bad), "--out", str(out)]) == 1
+    assert f"{bad}:1: unknown label 'peace'" in capsys.readouterr().err
+    assert (out / "kept").exists()

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import spearmanr
+from sklearn.metrics import accuracy_score, confusion_matrix
 
 from detente.aggregation import article_index, article_label
 from detente.annotations import Annotations, text_fingerprint
 from detente.inference import Classifier
-from detente.labels import DE_ESCALATION_ID, ESCALATION_ID
+from detente.labels import DE_ESCALATION_ID, ESCALATION_ID, LABEL_IDS, LABELS
 from detente.model import TRAINING_TEXTS, ModelDirectory
+from detente.sentences import split_sentences
 from eval.metrics import Figures, direction_macro_f1, figures
 from eval.sets import AnnotatedArticle, DirectionSet, LabelledSet
 
@@ -83,23 +85,22 @@ def measure_direction(classifier: Classifier, coded: DirectionSet, trained_on: f
 
 
 def measure_articles(classifier: Classifier, name: str, articles: Sequence[AnnotatedArticle]) -> ArticleResult:
-    """Measure at article level, on the annotated sentences, so that sentence splitting is left out of it."""
-    texts = [article.text[start:end] for article in articles for start, end in article.spans]
-    scores = classifier.score(texts)
-    ends = np.cumsum([len(article.spans) for article in articles])
-    each = np.split(scores, ends[:-1])
-    confusion = [[0] * 3 for _ in range(3)]
-    labels = list(type(articles[0].label))
-    for article, rows in zip(articles, each, strict=True):
-        confusion[labels.index(article.label)][labels.index(article_label(rows))] += 1
+    """Measure at article level the way articles are scored: from their text, split into sentences."""
+    spans = [split_sentences(article.text) for article in articles]
+    scores = classifier.score(
+        [a.text[start:end] for a, found in zip(articles, spans, strict=True) for start, end in found]
+    )
+    each = np.split(scores, np.cumsum([len(found) for found in spans])[:-1])
+    labels = [LABEL_IDS[article.label] for article in articles]
+    found = [LABEL_IDS[article_label(rows)] for rows in each]
+    confusion = confusion_matrix(labels, found, labels=range(len(LABELS))).tolist()
     annotated = [
         article.label_ids.count(ESCALATION_ID) / len(article.label_ids)
         - article.label_ids.count(DE_ESCALATION_ID) / len(article.label_ids)
         for article in articles
     ]
     correlation = float(spearmanr(annotated, [article_index(rows) for rows in each]).statistic)
-    right = sum(confusion[i][i] for i in range(3))
-    return ArticleResult(name, len(articles), right / len(articles), correlation, confusion)
+    return ArticleResult(name, len(articles), float(accuracy_score(labels, found)), correlation, confusion)
 
 
 def test_split(paths: Sequence[Path], read: Annotations) -> LabelledSet:

@@ -7,7 +7,7 @@ from typing import Final
 
 from detente.annotations import Annotations, read_annotations
 from detente.errors import DetenteError, UsageError
-from detente.labels import LABELS, Label
+from detente.labels import LABEL_IDS, LABELS, Label
 from detente.tables import read_rows
 
 # The pentaclass of PLOVER and the ConfliBERT CAMEO files: 0 neutral, 1 and 2 cooperation, 3 and 4 conflict.
@@ -39,11 +39,10 @@ class DirectionSet:
 
 @dataclass(frozen=True)
 class AnnotatedArticle:
-    """An article's label, and the places and label ids of its annotated sentences."""
+    """An article, its label, and the label ids of its annotated sentences."""
 
     text: str
     label: Label
-    spans: list[tuple[int, int]]
     label_ids: list[int]
     split: str
 
@@ -99,13 +98,11 @@ def read_articles(path: Path) -> list[AnnotatedArticle]:
             record = json.loads(line)
             if record.get("label") not in LABELS:
                 raise DetenteError(f"{path}:{number}: the article's label is {record.get('label')!r}")
-            spans = record["sentences"]
             articles.append(
                 AnnotatedArticle(
                     record["text"],
                     Label(record["label"]),
-                    [(span["start"], span["end"]) for span in spans],
-                    [LABELS.index(span["label"]) for span in spans],
+                    [LABEL_IDS[span["label"]] for span in record["sentences"]],
                     record.get("split", ""),
                 )
             )

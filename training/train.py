@@ -42,8 +42,9 @@ def train(variant: Variant, more: Sequence[Path], out: Path, runs: Path) -> dict
         key = json.dumps([asdict(variant), splits.provenance["fingerprint"]], sort_keys=True)
         run = runs / f"{variant.name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
         held_out = _train_encoder(variant, splits, out, run)
-        if PartialState().is_main_process:
-            shutil.rmtree(run, ignore_errors=True)
+        if not PartialState().is_main_process:
+            return {}
+        shutil.rmtree(run, ignore_errors=True)
     elif isinstance(variant, TfidfVariant):
         held_out = _train_baseline(variant, splits, out)
     log.warning("%s written after %.0f minutes", out, (time.monotonic() - started) / 60)

@@ -60,6 +60,17 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint_to_the_same_end(
     assert not any(runs.iterdir())
 
 
+def test_two_processes_train_one_model(tiny_encoder: Path, write_config: Callable[..., Path], tmp_path: Path) -> None:
+    config = write_config(tiny_encoder, epochs=1)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
+    command = [*launcher, "-m", "training", str(config), "--out", str(tmp_path / "m"), "--runs", str(tmp_path / "runs")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    # 36 sentences in batches of 8 are 5 steps for one process, 3 for two.
+    assert "3/3" in done.stderr
+    assert done.stdout.count("test: macro-F1") == 1
+    assert open_model(tmp_path / "m").manifest["held_out"] == held_out(tmp_path / "m")
+
+
 def test_the_exported_model_opens_in_a_pipeline_unchanged_and_gives_the_same_labels_and_scores(
     tiny_model: Path, sample: list[Annotation]
 ) -> None:

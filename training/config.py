@@ -52,6 +52,8 @@ class EncoderVariant(Variant):
     warmup_share: float = 0.06
     weight_decay: float = 0.01
     label_smoothing: float = 0.0
+    # How far rare labels are weighted up: 0 every sentence weighs the same, 1 every label does.
+    label_balance: float = 0.0
     # Weight of the second target, the codebook rule behind the label; its head is dropped at export.
     rule_loss_weight: float = 0.0
     evaluations_per_epoch: int = 2

@@ -58,7 +58,7 @@ def fine_tune(variant: EncoderVariant, splits: Splits, run: Path) -> tuple[PreTr
         train_dataset=_tokenised(splits.train, tokenizer, rules, variant.max_length),
         eval_dataset=_tokenised(splits.validation, tokenizer, rules, variant.max_length),
         data_collator=DataCollatorWithPadding(tokenizer),
-        compute_loss_func=_Loss(variant),
+        compute_loss_func=_Loss(variant, label_weights(splits.train.label_ids(), variant.label_balance)),
         compute_metrics=_validation_metrics,
         callbacks=[EarlyStoppingCallback(variant.patience)],
     )
@@ -128,17 +128,29 @@ def _tokenised(rows: Annotations, tokenizer: PreTrainedTokenizerBase, rules: lis
 class _Loss:
     """Cross-entropy over the label logits plus the weighted one over the rule logits, meaned over the batch."""
 
-    def __init__(self, variant: EncoderVariant) -> None:
+    def __init__(self, variant: EncoderVariant, weights: torch.Tensor) -> None:
+        self._weights = weights
         self._smoothing = variant.label_smoothing
         self._rule_weight = variant.rule_loss_weight
 
     def __call__(self, outputs: Any, targets: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:  # noqa: ARG002
         """`targets` has shape (batch, 2): label id and rule id."""
         logits = outputs.logits.float()
-        loss = cross_entropy(logits[:, : len(LABELS)], targets[:, 0], label_smoothing=self._smoothing)
+        loss = cross_entropy(
+            logits[:, : len(LABELS)],
+            targets[:, 0],
+            weight=self._weights.to(logits.device),
+            label_smoothing=self._smoothing,
+        )
         if self._rule_weight and (targets[:, 1] != NO_RULE).any():
             loss = loss + self._rule_weight * cross_entropy(logits[:, len(LABELS) :], targets[:, 1])
         return loss
+
+
+def label_weights(label_ids: list[int], balance: float) -> torch.Tensor:
+    """Weights of the labels in the loss, shape (3,): their inverse frequency to the power of `balance`."""
+    counts = torch.bincount(torch.tensor(label_ids), minlength=len(LABELS)).float()
+    return (counts.mean() / counts) ** balance
 
 
 def _validation_metrics(prediction: EvalPrediction) -> dict[str, float]:

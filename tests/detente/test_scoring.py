@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from detente import Label, Scorer
-from detente.aggregation import DE_ESCALATION_FROM, ESCALATION_FROM, article_index, article_label, article_scores
+from detente.aggregation import (
+    DE_ESCALATION_FROM,
+    ESCALATION_FROM,
+    article_index,
+    article_label,
+    article_scores,
+    lead_direction,
+)
 from detente.articles import Article
 from detente.errors import UsageError
 from detente.inference import _batches, load_classifier
@@ -63,13 +70,23 @@ def test_batches_hold_every_sentence_once_and_little_padding() -> None:
     assert padded < 1.05 * sum(lengths)
 
 
-def test_the_article_label_follows_the_index() -> None:
-    def with_index(index: float) -> np.ndarray:
-        return np.array([[0.5 + index / 2, 0.5 - index / 2, 0.0]], np.float32)
+def directed(*directions: float) -> np.ndarray:
+    """One sentence for each P(escalation) - P(de-escalation)."""
+    return np.array([[0.5 + d / 2, 0.5 - d / 2, 0.0] for d in directions], np.float32)
 
-    assert article_label(with_index(ESCALATION_FROM + 0.01)) is Label.ESCALATION
-    assert article_label(with_index(DE_ESCALATION_FROM - 0.01)) is Label.DE_ESCALATION
-    assert article_label(with_index(0.0)) is Label.NEUTRAL
+
+def test_the_article_label_follows_the_thresholds() -> None:
+    assert article_label(directed(ESCALATION_FROM + 0.01)) is Label.ESCALATION
+    assert article_label(directed(DE_ESCALATION_FROM - 0.01)) is Label.DE_ESCALATION
+    assert article_label(directed(0.0)) is Label.NEUTRAL
+
+
+def test_the_lead_decides_the_label_and_all_sentences_the_index() -> None:
+    scores = directed(-1, -1, 1, 1)
+    assert article_index(scores) == pytest.approx(0)
+    # Directions -1, -1, 1, 1 with the weights 1, a half, a third, a quarter: minus 11 twelfths over 25 twelfths.
+    assert lead_direction(scores) == pytest.approx(-0.44)
+    assert article_label(scores) is Label.DE_ESCALATION
 
 
 def test_an_article_without_sentences_is_neutral() -> None:

@@ -18,7 +18,7 @@ from detente.labels import LABELS
 from detente.model import open_model
 from training.__main__ import main
 from training.config import EncoderVariant
-from training.finetune import NO_RULE, _Loss
+from training.finetune import NO_RULE, _Loss, label_weights
 
 
 def held_out(model: Path) -> dict[str, object]:
@@ -104,12 +104,19 @@ def test_no_path_of_this_machine_is_in_the_exported_files(tiny_model: Path) -> N
 
 @pytest.mark.parametrize("weight", [0.0, 0.5])
 def test_the_loss_is_that_of_the_labels_plus_the_weighted_one_of_the_rules(weight: float) -> None:
-    loss = _Loss(EncoderVariant(name="x", encoder="x", rule_loss_weight=weight))
+    loss = _Loss(EncoderVariant(name="x", encoder="x", rule_loss_weight=weight), torch.ones(3))
     logits = torch.zeros((2, 5))
     targets = torch.tensor([[0, 1], [2, NO_RULE]])
     outputs = type("Outputs", (), {"logits": logits})
     # Uniform logits: log 3 for the labels, log 2 for the one known rule.
     assert float(loss(outputs, targets)) == pytest.approx(np.log(3) + weight * np.log(2))
+
+
+def test_rare_labels_weigh_more_as_balance_grows() -> None:
+    ids = [0, 0, 0, 0, 1, 2]
+    assert label_weights(ids, 0).tolist() == [1, 1, 1]
+    assert label_weights(ids, 1).tolist() == [0.5, 2, 2]
+    assert label_weights(ids, 0.5).tolist() == pytest.approx([0.5**0.5, 2**0.5, 2**0.5])
 
 
 def test_annotations_without_rules_train_too(

@@ -37,7 +37,12 @@ def lead_direction(scores: Scores) -> float:
 
 
 def article_label(scores: Scores) -> Label:
-    """The article's label: its lead direction at or beyond a threshold, neutral between the two."""
+    """The article's label: its lead direction at or beyond a threshold, neutral between the two.
+
+    An article of one sentence has that sentence's label.
+    """
+    if len(scores) == 1:
+        return LABELS[int(scores[0].argmax())]
     direction = lead_direction(scores)
     if direction >= ESCALATION_FROM:
         return Label.ESCALATION

@@ -78,7 +78,12 @@ class Annotations:
 
 def text_fingerprint(text: str) -> str:
     """16 hex digits that stand for a sentence, blind to case and white space: tells overlap without showing text."""
-    return hashlib.sha256(" ".join(text.casefold().split()).encode()).hexdigest()[:16]
+    return hashlib.sha256(_same(text).encode()).hexdigest()[:16]
+
+
+def _same(text: str) -> str:
+    """What two texts share if they count as the same: neither case nor white space makes them different."""
+    return " ".join(text.casefold().split())
 
 
 def read_annotations(paths: Sequence[Path]) -> Annotations:
@@ -115,7 +120,7 @@ def write_annotations(path: Path, rows: Sequence[Annotation]) -> None:
 
 def _records(path: Path, checker: "_Checker") -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Records with their place `file:line`, articles unfolded into their sentences."""
-    for row in read_rows(path):
+    for row in read_rows(path, unescape=True):
         where = f"{path}:{row.line}"
         if row.problem:
             checker.read += 1
@@ -129,6 +134,7 @@ def _records(path: Path, checker: "_Checker") -> Iterator[tuple[str, Mapping[str
 def _sentences(where: str, row: Row, checker: "_Checker") -> Iterator[tuple[str, Mapping[str, Any]]]:
     article = row.record
     text, spans = article.get("text"), article["sentences"]
+    checker.read += 1
     if not (isinstance(text, str) and isinstance(article.get("id"), str) and isinstance(spans, list)):
         checker.problems.append(f"{where}: an article needs a text id, a text and a list of sentences")
         return
@@ -168,12 +174,19 @@ class _Checker:
         self._add_checked(where, Annotation(text=text.strip(), label=label, **known))
 
     def _add_checked(self, where: str, row: Annotation) -> None:
-        key = " ".join(row.text.split())
+        key = _same(row.text)
         place, twin = self._texts.setdefault(key, (where, row))
         if twin is not row:
             if twin.label != row.label:
                 found = f"this text is {row.label} here and {twin.label} at {place}"
                 self.problems.append(f"{where}: {found}; give both one label or delete one")
+            elif not row.split:
+                self.dropped += 1
+            elif not twin.split:
+                # The sentence is held out by one of the files, so it must not be dealt out anew by the other.
+                self.dropped += 1
+                self.rows[self.rows.index(twin)] = row
+                self._texts[key] = (where, row)
             elif twin.split != row.split:
                 found = f"this text is in split {row.split or '(none)'} here and {twin.split or '(none)'} at {place}"
                 self.problems.append(f"{where}: {found}; keep it in one")
@@ -210,7 +223,7 @@ def _field_problems(record: Mapping[str, Any]) -> Iterator[str]:
         yield f"text has {len(text):,} characters, expected at most {MAX_TEXT_CHARS:,}; annotate its sentences singly"
     elif re.search("[\ud800-\udfff]", text):
         yield "text holds a lone surrogate, half of a character; save the file as UTF-8"
-    if label not in LABEL_IDS:
+    if not isinstance(label, str) or label not in LABEL_IDS:
         yield f"unknown label {str(label)!r}; expected {', '.join(LABELS)}{_closest(label, LABELS)}"
     if split and split not in SPLITS:
         yield f"unknown split {split!r}; expected {', '.join(SPLITS)} or none{_closest(split, SPLITS)}"

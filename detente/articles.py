@@ -3,7 +3,9 @@
 Knows nothing of sentences or scores.
 """
 
+import codecs
 import io
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +15,7 @@ from detente.errors import DetenteError, UsageError
 from detente.tables import TABLE_SUFFIXES, Row, read_jsonl, read_rows
 
 ARTICLE_SUFFIXES: Final = (".txt", *TABLE_SUFFIXES)
+_STDIN: Final = Path("-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +37,13 @@ class BadArticle:
 
 
 def article_files(paths: Sequence[Path]) -> list[Path]:
-    """The files to read: those named, and those of a known type at any depth in the folders named.
+    """The files to read, each once: those named, and those of a known type at any depth in the folders named.
 
     Raises:
         UsageError: a path does not exist, a file is of another type, or a folder holds nothing to score.
     """
-    return [file for path in paths for file in _files(path)]
+    found = {file.resolve() if file != _STDIN else file: file for path in paths for file in _files(path)}
+    return list(found.values())
 
 
 def read_articles(files: Sequence[Path], stdin: BinaryIO | None = None) -> Iterator[Article | BadArticle]:
@@ -59,7 +63,7 @@ def read_articles(files: Sequence[Path], stdin: BinaryIO | None = None) -> Itera
 
 
 def _files(path: Path) -> list[Path]:
-    if path == Path("-"):
+    if path == _STDIN:
         return [path]
     if path.is_dir():
         found = sorted(p for p in path.rglob("*") if p.suffix.lower() in ARTICLE_SUFFIXES and p.is_file())
@@ -77,7 +81,7 @@ def _articles_of(file: Path, stdin: BinaryIO | None) -> Iterator[tuple[str, Arti
     """Articles with their place, so that a file that breaks off in the middle keeps what stood before."""
     name = str(file)
     try:
-        if file == Path("-"):
+        if file == _STDIN:
             name = "stdin"
             yield from _from_stdin(stdin or io.BytesIO())
         elif file.suffix.lower() == ".txt":
@@ -91,18 +95,13 @@ def _articles_of(file: Path, stdin: BinaryIO | None) -> Iterator[tuple[str, Arti
 
 
 def _from_stdin(stdin: BinaryIO) -> Iterator[tuple[str, Article | BadArticle]]:
-    first = stdin.readline()
-    while first and not first.strip():
-        first = stdin.readline()
-    if first.lstrip().startswith(b"{"):
-        yield from _from_rows("stdin", read_jsonl(_chain(first, stdin)))
+    head = [stdin.readline()]
+    while head[-1] and not head[-1].strip():
+        head.append(stdin.readline())
+    if head[-1].removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"{"):
+        yield from _from_rows("stdin", read_jsonl(itertools.chain(head, stdin)))
     else:
-        yield "stdin", _from_text("stdin", first + stdin.read())
-
-
-def _chain(first: bytes, rest: Iterable[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from rest
+        yield "stdin", _from_text("stdin", b"".join(head) + stdin.read())
 
 
 def _from_text(name: str, content: bytes) -> Article | BadArticle:
@@ -136,8 +135,6 @@ def _from_record(where: str, record: dict[str, Any]) -> Article | BadArticle:
         return BadArticle(where, f"text is of type {type(text).__name__}; expected a string", article_id)
     if not text.strip():
         return BadArticle(where, "empty text", article_id)
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        return BadArticle(where, "text holds a lone surrogate, half of a character; save it as UTF-8", article_id)
     return Article(article_id, text, {key: value for key, value in record.items() if key not in ("id", "text")})
 
 

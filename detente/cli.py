@@ -1,5 +1,6 @@
 """The command `detente`: reads options, wires rooms together, prints errors. Holds no logic of its own."""
 
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -10,9 +11,10 @@ import typer
 
 import detente
 from detente.articles import Article, BadArticle, article_files, read_articles
-from detente.errors import DetenteError, UsageError
+from detente.atomic import atomic_writer, check_writable
+from detente.errors import DetenteError, UsageError, printable
 from detente.scoring import Scorer
-from detente.tables import atomic_writer, json_line
+from detente.tables import json_line
 from detente.writers import OutputFormat, open_writer, output_format
 
 SOME_BAD = 3
@@ -70,9 +72,9 @@ def score(  # noqa: PLR0917 - typer passes by name
         form = output_format(out, chosen)
         sidecar = bad or (out.with_name(out.name + ".bad.jsonl") if out else None)
         files = article_files(paths)
-        _check_not_overwritten(files, [path for path in (out, sidecar) if path])
+        _check_outputs(files, out, sidecar)
         bad_articles: list[BadArticle] = []
-        good = _good(read_articles(files, sys.stdin.buffer), bad_articles)
+        good = _good(read_articles(files, sys.stdin.buffer if sys.stdin else None), bad_articles)
         first = next(good, None)
         scored = 0
         if first is not None:
@@ -82,16 +84,25 @@ def score(  # noqa: PLR0917 - typer passes by name
                     write(article)
                     scored += 1
                     advance(scored)
-        _report_bad(bad_articles, sidecar)
+        for one in bad_articles:
+            _complain(f"{one.where}: {one.reason}")
+        if sidecar and (bad_articles or bad or sidecar.is_file()):
+            # Also when nothing was bad: a list from an earlier run must not stand beside today's output.
+            _list_bad(bad_articles, sidecar)
     if bad_articles:
         raise typer.Exit(SOME_BAD if scored else DetenteError.exit_code)
 
 
-def _check_not_overwritten(files: list[Path], outputs: list[Path]) -> None:
+def _check_outputs(files: list[Path], out: Path | None, sidecar: Path | None) -> None:
+    """Refuse, before anything is scored, to write where it cannot be done or would destroy an input."""
     inputs = {file.resolve() for file in files}
+    outputs = [path for path in (out, sidecar) if path]
     for path in outputs:
         if path.resolve() in inputs:
             raise UsageError(f"{path}: is among the files to score and would be overwritten; write to another place")
+        check_writable(path)
+    if out and sidecar and out.resolve() == sidecar.resolve():
+        raise UsageError(f"{out}: is given for both the scored and the bad articles; give two files")
 
 
 def _good(articles: Iterable[Article | BadArticle], bad: list[BadArticle]) -> Iterator[Article]:
@@ -107,17 +118,16 @@ def _chain(first: Article, rest: Iterable[Article]) -> Iterator[Article]:
     yield from rest
 
 
-def _report_bad(bad: list[BadArticle], sidecar: Path | None) -> None:
-    """Name every bad article on standard error, and in the sidecar file if there is one."""
-    for article in bad:
-        print(f"detente: {article.where}: {article.reason}", file=sys.stderr)
-    if bad and sidecar:
-        with atomic_writer(sidecar) as file:
-            for article in bad:
-                file.write(json_line({"where": article.where, "id": article.id, "reason": article.reason}))
-        print(f"detente: {len(bad)} articles were bad; they are listed in {sidecar}", file=sys.stderr)
-    elif sidecar:
-        sidecar.unlink(missing_ok=True)
+def _list_bad(bad: list[BadArticle], sidecar: Path) -> None:
+    with atomic_writer(sidecar) as file:
+        for article in bad:
+            file.write(json_line({"where": article.where, "id": article.id, "reason": article.reason}))
+    if bad:
+        _complain(f"{len(bad)} articles were bad; they are listed in {sidecar}")
+
+
+def _complain(message: str) -> None:
+    print(f"detente: {printable(message)}", file=sys.stderr)
 
 
 @contextmanager
@@ -135,16 +145,22 @@ def _errors_on_one_line() -> Iterator[None]:
     try:
         yield
     except DetenteError as error:
-        print(f"detente: {error}", file=sys.stderr)
+        _complain(str(error))
         raise typer.Exit(error.exit_code) from None
     except BrokenPipeError:
         # The reader of the pipe has seen enough (`| head`). Standard output is gone, so nothing may flush it at exit.
         sys.stdout = None
         raise typer.Exit(0) from None
+    except OSError as error:
+        sys.stdout = None  # it may be what failed, and would fail once more when it is flushed at exit
+        _complain(f"{error.filename or 'output'}: {error.strerror}")
+        raise typer.Exit(DetenteError.exit_code) from None
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
 
 
 def main() -> None:
     """Entry point of the command `detente`."""
+    # Ended by the system like by the keyboard: temporary files are removed on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     app()

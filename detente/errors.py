@@ -11,3 +11,8 @@ class UsageError(DetenteError):
     """A command was called with options that cannot work, whatever the input holds."""
 
     exit_code = 2
+
+
+def printable(text: str) -> str:
+    """Text on one line that cannot steer a terminal: control characters become spaces."""
+    return "".join(character if character.isprintable() else " " for character in text)

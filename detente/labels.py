@@ -1,4 +1,4 @@
-"""The three labels, their one order, and the rule that labels an article. Knows nothing of models or files."""
+"""The three labels and their one order. Knows nothing of models or files."""
 
 from enum import StrEnum
 from typing import Final

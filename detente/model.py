@@ -12,7 +12,15 @@ from detente.labels import LABELS
 MANIFEST: Final = "manifest.json"
 MANIFEST_FORMAT: Final = 1
 TRAINING_TEXTS: Final = "training_texts.txt"
-_REQUIRED: Final = ("format", "name", "kind", "labels", "max_length", "temperature", "files", "data", "held_out")
+_TYPES: Final = {
+    "name": str, "kind": str, "max_length": int, "pad_id": int, "temperature": float, "files": dict, "data": dict,
+    "held_out": dict,
+}  # fmt: skip
+# What each kind of model cannot be run or measured without.
+FILES: Final = {
+    "encoder": {"model.onnx", "model.safetensors", "config.json", "tokenizer.json", TRAINING_TEXTS},
+    "tfidf": {"model.onnx", TRAINING_TEXTS},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +56,31 @@ def open_model(path: Path) -> ModelDirectory:
         raise DetenteError(f"{path}: no model directory, it has no {MANIFEST}; train one or name another") from None
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise DetenteError(f"{path / MANIFEST}: cannot be read ({error}); restore the model directory") from error
-    missing = [key for key in _REQUIRED if not isinstance(manifest, dict) or key not in manifest]
-    if missing:
-        raise DetenteError(f"{path / MANIFEST}: lacks {', '.join(missing)}; restore the model directory")
-    if manifest["format"] != MANIFEST_FORMAT:
-        raise DetenteError(f"{path / MANIFEST}: format {manifest['format']}, this version reads {MANIFEST_FORMAT}")
-    if manifest["labels"] != list(LABELS):
-        found, expected = ", ".join(map(str, manifest["labels"])), ", ".join(LABELS)
-        raise DetenteError(f"{path}: its labels are {found}; expected {expected} in this order")
+    _check_manifest(path, manifest)
     for name, expected_hash in manifest["files"].items():
-        if Path(name).name != name:
-            raise DetenteError(f"{path / MANIFEST}: names {name!r}, which lies outside the model directory")
         _check_file(path / name, expected_hash)
     return ModelDirectory(path, manifest)
+
+
+def _check_manifest(path: Path, manifest: Any) -> None:
+    where = path / MANIFEST
+    if not isinstance(manifest, dict) or manifest.get("format") != MANIFEST_FORMAT:
+        found = manifest.get("format") if isinstance(manifest, dict) else None
+        raise DetenteError(f"{where}: its format is {found!r}, this version reads {MANIFEST_FORMAT}; export it anew")
+    if manifest.get("labels") != list(LABELS):
+        raise DetenteError(f"{path}: its labels are {manifest.get('labels')}; expected {list(map(str, LABELS))}")
+    wrong = [key for key, kind in _TYPES.items() if type(manifest.get(key)) is not kind]
+    if wrong or manifest["kind"] not in FILES:
+        raise DetenteError(f"{where}: {', '.join(wrong or ['kind'])} is missing or wrong; restore the model directory")
+    listed = manifest["files"]
+    on_disk = {file.name for file in path.iterdir() if not file.name.startswith(".")} - {MANIFEST}
+    for name in sorted({*listed, *on_disk, *FILES[manifest["kind"]]}):
+        if Path(name).name != name:
+            raise DetenteError(f"{where}: names {name!r}, which lies outside the model directory")
+        if name not in listed:
+            raise DetenteError(f"{path / name}: is not in the manifest; restore the model directory")
+        if name not in on_disk:
+            raise DetenteError(f"{path / name}: is missing; restore the model directory")
 
 
 def _check_file(path: Path, expected: str) -> None:

@@ -7,13 +7,14 @@ from typing import Any, Final
 
 from detente.aggregation import article_index, article_label, article_scores
 from detente.articles import Article
+from detente.errors import UsageError
 from detente.inference import Scores, load_classifier
 from detente.labels import LABELS, Label
 from detente.model import default_model_path, open_model
 from detente.sentences import split_sentences
 
-# Sentences that are held before they are classified together: enough to fill batches of like length (padding under
-# 5 % on news), few enough that an article waits under half a minute on a slow machine.
+# Sentences that are held before they are classified together: enough to fill batches of like length, with under 5 %
+# of padding. On an open pipe an article waits for as many, or for the end of the input.
 _SENTENCES_HELD: Final = 2048
 _SCORE_DIGITS: Final = 4
 
@@ -41,8 +42,8 @@ class ScoredArticle:
     text: str
     metadata: dict[str, Any]
 
-    def to_record(self) -> dict[str, Any]:
-        """The scored article line: a JSON-ready dict. Input fields whose name is taken become `input_…`."""
+    def to_record(self, reserved: Sequence[str] = ()) -> dict[str, Any]:
+        """The scored article line: a dict without the text, the input's own fields last (see `own_fields`)."""
         record: dict[str, Any] = {
             "id": self.id,
             "label": str(self.label),
@@ -54,7 +55,18 @@ class ScoredArticle:
             ],
             "model": self.model,
         }
-        return record | {f"input_{key}" if key in record else key: value for key, value in self.metadata.items()}
+        return record | self.own_fields((*record, *reserved))
+
+    def own_fields(self, taken: Sequence[str]) -> dict[str, Any]:
+        """The input's own fields; one whose name is taken gets `input_` in front, as often as it needs."""
+        fields: dict[str, Any] = {}
+        kept = {key for key in self.metadata if key not in taken}
+        for key, value in self.metadata.items():
+            name = key
+            while (name != key and name in kept) or name in taken or name in fields:
+                name = f"input_{name}"
+            fields[name] = value
+        return fields
 
 
 class Scorer:
@@ -81,7 +93,13 @@ class Scorer:
         self._classifier = load_classifier(directory, device, threads)
 
     def score_sentences(self, sentences: Sequence[str]) -> Scores:
-        """Scores of single sentences: float32, shape (len(sentences), 3), rows sum to 1, columns in label order."""
+        """Scores of single sentences: float32, shape (len(sentences), 3), rows sum to 1, columns in label order.
+
+        Raises:
+            UsageError: one string was given where a sequence of them is expected.
+        """
+        if isinstance(sentences, str):
+            raise UsageError("score_sentences takes a list of sentences; score takes one text")
         return self._classifier.score(sentences)
 
     def score(self, text: str) -> ScoredArticle:

@@ -9,10 +9,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from detente.errors import UsageError
+from detente.atomic import atomic_writer
+from detente.errors import UsageError, printable
 from detente.labels import LABELS
 from detente.scoring import ScoredArticle
-from detente.tables import DelimitedWriter, atomic_writer, json_line
+from detente.tables import DelimitedWriter, json_line
 
 _PARQUET_ROWS: Final = 1000
 _SCORE_COLUMNS: Final = tuple(f"score_{label.replace('-', '_')}" for label in LABELS)
@@ -92,30 +93,26 @@ def _write_all(file: BinaryIO, content: bytes) -> None:
 def _table(article: ScoredArticle) -> str:
     """The article's line, then one line a sentence: label, its score, and the sentence cut to the terminal's width."""
     width = shutil.get_terminal_size((100, 24)).columns
-    lines = [f"{article.label.upper()}  index {article.index:+.2f}  {_plain(article.id)}"]
+    lines = [f"{article.label.upper()}  index {article.index:+.2f}  {printable(article.id)}"]
     for sentence in article.sentences:
-        text = _plain(article.text[sentence.start : sentence.end])
+        text = printable(article.text[sentence.start : sentence.end])
         shown = textwrap.shorten(text, max(width - 22, 20), placeholder=" …")
         lines.append(f"  {sentence.label:<13} {max(sentence.scores):.2f}  {shown}")
     return "\n".join(lines) + "\n\n"
-
-
-def _plain(text: str) -> str:
-    """Text that cannot steer a terminal: control characters become spaces."""
-    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def _csv_writer(file: BinaryIO) -> Write:
     """One row a sentence."""
     rows: DelimitedWriter | None = None
     own: tuple[str, ...] = ()
+    taken = (*_SENTENCE_COLUMNS, _MORE)
 
     def write(article: ScoredArticle) -> None:
         nonlocal rows, own
         if rows is None:
-            own = tuple(_own_fields(article, _SENTENCE_COLUMNS))
+            own = tuple(article.own_fields(taken))
             rows = DelimitedWriter(file, (*_SENTENCE_COLUMNS, *own, _MORE))
-        fields = _own_fields(article, _SENTENCE_COLUMNS)
+        fields = article.own_fields(taken)
         more = {key: value for key, value in fields.items() if key not in own}
         shared = {key: value for key, value in fields.items() if key in own} | {_MORE: more or None}
         for number, sentence in enumerate(article.sentences, start=1):
@@ -126,11 +123,6 @@ def _csv_writer(file: BinaryIO) -> Write:
             rows.write(dict(zip(_SENTENCE_COLUMNS, values, strict=True)) | shared)
 
     return write
-
-
-def _own_fields(article: ScoredArticle, taken: Sequence[str]) -> dict[str, Any]:
-    """The input's own fields, renamed where a column of ours has the name already."""
-    return {f"input_{key}" if key in (*taken, _MORE) else key: value for key, value in article.metadata.items()}
 
 
 @contextmanager
@@ -159,7 +151,7 @@ def _parquet_writer(file: BinaryIO) -> Iterator[Write]:
         held.clear()
 
     def write(article: ScoredArticle) -> None:
-        held.append(article.to_record())
+        held.append(article.to_record(reserved=[_MORE]))
         if len(held) >= _PARQUET_ROWS:
             flush()
 
@@ -171,12 +163,14 @@ def _parquet_writer(file: BinaryIO) -> Iterator[Write]:
 def _inferred(records: Sequence[dict[str, Any]], taken: Sequence[str]) -> list[tuple[str, Any]]:
     """Columns for the input's own fields, with the type that their values share, if they share one."""
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
     columns = []
     for name in dict.fromkeys(key for record in records for key in record if key not in taken):
         with suppress(*_MISFIT):
-            found = pa.array([record.get(name) for record in records]).type
-            columns.append((name, found))
+            array = pa.array([record.get(name) for record in records])
+            pq.write_table(pa.table({name: array}), pa.BufferOutputStream())  # Parquet lacks some of Arrow's types
+            columns.append((name, array.type))
     return columns
 
 

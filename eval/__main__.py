@@ -8,10 +8,10 @@ from pathlib import Path
 from rich.console import Console
 
 from detente.annotations import read_annotations
-from detente.errors import DetenteError
+from detente.atomic import atomic_writer
+from detente.errors import DetenteError, printable
 from detente.inference import load_classifier
 from detente.model import open_model
-from detente.tables import atomic_writer
 from eval.evaluate import (
     Result,
     measure_articles,
@@ -71,7 +71,8 @@ def main(arguments: list[str] | None = None) -> int:
                 content = {"model": model.version, "device": options.device, "results": to_json(results)}
                 file.write((json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
     except DetenteError as error:
-        print(f"eval: {error}", file=sys.stderr)
+        for line in str(error).splitlines():
+            print(f"eval: {printable(line)}", file=sys.stderr)
         return error.exit_code
     return 0
 

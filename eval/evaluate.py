@@ -11,6 +11,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix
 
 from detente.aggregation import article_index, article_label
 from detente.annotations import Annotations, text_fingerprint
+from detente.errors import DetenteError
 from detente.inference import Classifier
 from detente.labels import DE_ESCALATION_ID, ESCALATION_ID, LABEL_IDS, LABELS
 from detente.model import TRAINING_TEXTS, ModelDirectory
@@ -72,12 +73,12 @@ def measure_direction(classifier: Classifier, coded: DirectionSet, trained_on: f
     """Measure conflict against cooperation."""
     scores = classifier.score(coded.texts)
     kept = [index for index, root in enumerate(coded.roots) if root != CONTRADICTING_ROOT]
-    without = direction_macro_f1([coded.is_conflict[i] for i in kept], scores[kept]) if coded.roots else None
+    without = direction_macro_f1([coded.is_conflict[i] for i in kept], scores[kept]) if kept else None
     return DirectionResult(
         coded.name,
         len(coded.texts),
         direction_macro_f1(coded.is_conflict, scores),
-        len(kept) if coded.roots else None,
+        len(kept) if kept else None,
         without,
         coded.neutral,
         _overlap(coded.texts, trained_on),
@@ -104,8 +105,14 @@ def measure_articles(classifier: Classifier, name: str, articles: Sequence[Annot
 
 
 def test_split(paths: Sequence[Path], read: Annotations) -> LabelledSet:
-    """The rows marked as test; all rows if the files mark no splits."""
+    """The rows marked as test; all rows if the files mark no splits.
+
+    Raises:
+        DetenteError: the files mark splits, but no row as test.
+    """
     chosen = read.in_split("test") if any(row.split for row in read.rows) else read
+    if not chosen.rows:
+        raise DetenteError(f"{', '.join(map(str, paths))}: marks splits, but no row as test; there is nothing held out")
     return LabelledSet(" + ".join(path.stem for path in paths) + (" (test)" if chosen is not read else ""), chosen)
 
 

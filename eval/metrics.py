@@ -58,6 +58,10 @@ def figures(label_ids: Sequence[int], scores: Scores) -> Figures:
 
 
 def direction_macro_f1(is_conflict: Sequence[bool], scores: Scores) -> float:
-    """Macro-F1 of conflict against cooperation, where conflict means P(escalation) > P(de-escalation)."""
+    """Macro-F1 of conflict against cooperation, where conflict means P(escalation) > P(de-escalation).
+
+    The mean is over those of the two that occur, as in `Figures`.
+    """
     found = scores[:, ESCALATION_ID] > scores[:, DE_ESCALATION_ID]
-    return float(f1_score(np.asarray(is_conflict), found, labels=[True, False], average="macro", zero_division=0.0))
+    true = np.asarray(is_conflict)
+    return float(f1_score(true, found, labels=np.unique(true), average="macro", zero_division=0.0))

@@ -1,6 +1,5 @@
 """What a model is measured on: annotation files, annotated articles, PLOVER- and CAMEO-coded files."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -67,7 +66,7 @@ def read_set(path: Path) -> LabelledSet | DirectionSet:
 def _read_direction(path: Path) -> DirectionSet:
     texts, is_conflict, roots, neutral = [], [], [], 0
     for row in read_rows(path):
-        text, code = row.record.get("text"), str(row.record.get("penta", "")).strip()
+        text, code = row.record.get("text"), str(row.record.get("penta", "")).strip().removesuffix(".0")
         if row.problem:
             raise DetenteError(f"{path}:{row.line}: {row.problem}")
         if not isinstance(text, str) or not text.strip():
@@ -93,17 +92,10 @@ def read_articles(path: Path) -> list[AnnotatedArticle]:
     """
     read_annotations([path])
     articles = []
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            record = json.loads(line)
-            if record.get("label") not in LABELS:
-                raise DetenteError(f"{path}:{number}: the article's label is {record.get('label')!r}")
-            articles.append(
-                AnnotatedArticle(
-                    record["text"],
-                    Label(record["label"]),
-                    [LABEL_IDS[span["label"]] for span in record["sentences"]],
-                    record.get("split", ""),
-                )
-            )
+    for row in read_rows(path):
+        record = row.record
+        if record.get("label") not in LABELS or not record.get("sentences"):
+            raise DetenteError(f"{path}:{row.line}: no annotated article; expected its label and its sentences")
+        label_ids = [LABEL_IDS[span["label"]] for span in record["sentences"]]
+        articles.append(AnnotatedArticle(record["text"], Label(record["label"]), label_ids, record.get("split", "")))
     return articles

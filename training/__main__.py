@@ -5,7 +5,7 @@ import logging
 import sys
 from pathlib import Path
 
-from detente.errors import DetenteError
+from detente.errors import DetenteError, printable
 from training.config import read_variant
 
 
@@ -34,7 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
         out = options.out or Path("models") / variant.name
         held_out = train(variant, options.annotations, out, options.runs)
     except DetenteError as error:
-        print(f"training: {error}", file=sys.stderr)
+        for line in str(error).splitlines():
+            print(f"training: {printable(line)}", file=sys.stderr)
         return error.exit_code
     for split, found in held_out.items():
         f1 = ", ".join(f"{label} {one['f1']:.3f}" for label, one in found["labels"].items())

@@ -39,7 +39,7 @@ def fit_baseline(variant: TfidfVariant, train: Annotations) -> Pipeline:
 
 
 def lowered(texts: list[str]) -> list[str]:
-    """The texts as the baseline takes them, in training and in scoring."""
+    """The texts as the baseline takes them; `OnnxTextClassifier` lowers them alike."""
     return [text.lower() for text in texts]
 
 

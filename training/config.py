@@ -2,11 +2,12 @@
 
 import dataclasses
 import difflib
+import math
 import types
 import typing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
@@ -18,6 +19,8 @@ class Variant:
     """What every variant says. Paths in `annotations` are relative to the folder that the command runs in."""
 
     name: str
+    # Of the exported model (an SPDX identifier), which the encoder's own licence may bind.
+    license: str = "apache-2.0"
     annotations: tuple[str, ...] = ("seeds/annotations.jsonl", "seeds/articles.jsonl")
     seed: int = 13
     # Share of the sentences without a split of their own that validation gets, by group.
@@ -62,6 +65,8 @@ class EncoderVariant(Variant):
 
 
 _KINDS: dict[str, type[Variant]] = {"encoder": EncoderVariant, "tfidf": TfidfVariant}
+_SHARES: Final = {"validation_share", "warmup_share", "label_smoothing"}
+_MAY_BE_ZERO: Final = {"seed", "weight_decay", "label_balance", "rule_loss_weight", *_SHARES}
 
 
 def read_variant(path: Path) -> Variant:
@@ -80,12 +85,18 @@ def read_variant(path: Path) -> Variant:
         raise UsageError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(node, yaml.MappingNode) or not isinstance(values, dict):
         raise UsageError(f"{path}: expected keys and values, such as 'kind: encoder'")
-    lines = {key.value: key.start_mark.line + 1 for key, _ in node.value}
+    lines: dict[str, int] = {}
+    for key, _ in node.value:
+        line = key.start_mark.line + 1
+        if key.value in lines:
+            raise UsageError(f"{path}:{line}: {key.value} stands already on line {lines[key.value]}; delete one")
+        lines[key.value] = line
     kind = values.pop("kind", None)
-    if kind not in _KINDS:
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise UsageError(f"{path}:{lines.get('kind', 1)}: kind is {kind!r}; expected {' or '.join(_KINDS)}")
     chosen = _KINDS[kind]
     known = typing.get_type_hints(chosen)
+    del known["name"]
     for key, value in values.items():
         _check(f"{path}:{lines.get(str(key), 1)}", str(key), value, known)
     given = {"name", *values}
@@ -106,9 +117,16 @@ def _check(where: str, key: str, value: Any, known: dict[str, Any]) -> None:
     except TypeError:
         expected = getattr(hint, "__name__", str(hint)) if isinstance(hint, type) else str(hint)
         raise UsageError(f"{where}: {key} is {value!r}; expected {expected}") from None
-    # Every number of a variant counts or weighs something.
-    if isinstance(converted, int | float) and converted < 0:
-        raise UsageError(f"{where}: {key} is {value!r}; expected 0 or more")
+    if converted == ():
+        raise UsageError(f"{where}: {key} is empty; expected one or more files")
+    if not isinstance(converted, int | float):
+        return
+    if key in _SHARES and not 0 <= converted < 1:
+        raise UsageError(f"{where}: {key} is {value!r}; expected a share, from 0 to below 1")
+    if not (math.isfinite(converted) and (converted > 0 or (converted == 0 and key in _MAY_BE_ZERO))):
+        raise UsageError(
+            f"{where}: {key} is {value!r}; expected {'0 or more' if key in _MAY_BE_ZERO else 'more than 0'}"
+        )
 
 
 def _converted(value: Any, hint: Any) -> Any:

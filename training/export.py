@@ -5,6 +5,7 @@ records it.
 """
 
 import json
+import os
 import platform
 import shutil
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from detente.annotations import Annotations, text_fingerprint
+from detente.errors import UsageError
 from detente.labels import LABELS
 from detente.model import MANIFEST, MANIFEST_FORMAT, TRAINING_TEXTS, file_sha256
 from training.onnx_graph import write_onnx
@@ -29,10 +31,27 @@ CARD: Final = "README.md"
 _LIBRARIES: Final = ("torch", "transformers", "accelerate", "datasets", "tokenizers", "scikit-learn", "onnxruntime")
 
 
+def checked_target(path: Path) -> Path:
+    """Where a model directory may be written: nowhere that holds anything but a model. Its parent is made.
+
+    Raises:
+        UsageError: something else stands there, or it cannot be written.
+    """
+    target = path.resolve()
+    if target.exists() and not (target.is_dir() and ((target / MANIFEST).is_file() or not any(target.iterdir()))):
+        raise UsageError(f"{path}: is there already and is no model directory; write to another place")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror}") from error
+    if not os.access(target.parent, os.W_OK):
+        raise UsageError(f"{path}: cannot be written: no permission to write to {target.parent}")
+    return target
+
+
 @contextmanager
 def new_directory(path: Path) -> Iterator[Path]:
     """A folder beside `path` that takes its place when the block ends well, and is removed otherwise."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     staging, old = path.with_name(f".{path.name}.new"), path.with_name(f".{path.name}.old")
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir()
@@ -97,6 +116,8 @@ class Facts:
     temperature: float
     data: dict[str, Any]
     config: dict[str, Any]
+    # Of the split that chose checkpoint and temperature: no held-out figures.
+    validation: dict[str, Any] = field(default_factory=dict)
     # Share of the test sentences on which `model.onnx` and the model that was trained give the same label.
     agreement: float | None = None
     held_out: dict[str, Any] = field(default_factory=dict)

@@ -5,6 +5,7 @@ per rule. Both targets thus share one standard head, whatever the architecture; 
 """
 
 import logging
+import shutil
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,9 +24,11 @@ from transformers import (
     TrainingArguments,
     set_seed,
 )
-from transformers.trainer_utils import EvalPrediction, get_last_checkpoint
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalPrediction, get_last_checkpoint
 
 from detente.annotations import Annotations
+from detente.errors import DetenteError
 from detente.labels import LABELS
 from training.config import EncoderVariant
 from training.data import Splits
@@ -51,6 +54,8 @@ def fine_tune(variant: EncoderVariant, splits: Splits, run: Path) -> tuple[PreTr
     model = AutoModelForSequenceClassification.from_pretrained(
         folder, num_labels=len(LABELS) + len(rules), use_safetensors=True, dtype=torch.float32
     )
+    if not isinstance(getattr(model, "classifier", None), torch.nn.Linear):
+        raise DetenteError(f"{variant.encoder}: its classifier ({model.config.model_type}) is not one linear layer")
     arguments = _arguments(variant, run, len(splits.train.rows))
     trainer = Trainer(
         model=model,
@@ -62,13 +67,22 @@ def fine_tune(variant: EncoderVariant, splits: Splits, run: Path) -> tuple[PreTr
         compute_metrics=_validation_metrics,
         callbacks=[EarlyStoppingCallback(variant.patience)],
     )
-    checkpoint = get_last_checkpoint(str(run)) if run.is_dir() else None
+    checkpoint = _last_checkpoint(run)
     if checkpoint:
         log.warning("going on from %s", checkpoint)
     trainer.train(resume_from_checkpoint=checkpoint)
     # Without the wrapper for mixed precision: what is calibrated and exported computes in fp32.
     trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
     return label_head(trained).cpu().float().eval(), tokenizer
+
+
+def _last_checkpoint(run: Path) -> str | None:
+    """The last whole checkpoint; those that a kill cut short lack the file that is written last, and are removed."""
+    for folder in run.glob(f"{PREFIX_CHECKPOINT_DIR}-*"):
+        if not (folder / TRAINER_STATE_NAME).is_file():
+            shutil.rmtree(folder, ignore_errors=True)
+    found: str | None = get_last_checkpoint(str(run)) if run.is_dir() else None
+    return found
 
 
 def _arguments(variant: EncoderVariant, run: Path, sentences: int) -> TrainingArguments:
@@ -93,6 +107,7 @@ def _arguments(variant: EncoderVariant, run: Path, sentences: int) -> TrainingAr
         logging_strategy="steps",
         save_total_limit=2,
         load_best_model_at_end=True,
+        restore_callback_states_from_checkpoint=True,  # the patience that is used up
         metric_for_best_model="macro_f1",
         greater_is_better=True,
         average_tokens_across_devices=False,

@@ -3,9 +3,11 @@
 import hashlib
 import json
 import logging
+import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,9 @@ from typing import Any
 import numpy as np
 import onnx
 from accelerate import PartialState
+from filelock import FileLock, Timeout
 
+from detente.errors import DetenteError
 from detente.inference import load_classifier
 from detente.model import ModelDirectory
 from eval.metrics import figures
@@ -35,20 +39,43 @@ def train(variant: Variant, more: Sequence[Path], out: Path, runs: Path) -> dict
         DetenteError: bad annotations or configuration.
     """
     started = time.monotonic()
+    out = export.checked_target(out)
     splits = load_splits(variant, more)
     log.warning("sentences: %s", ", ".join(f"{n:,} {s}" for s, n in splits.provenance["sentences"].items()))
     if isinstance(variant, EncoderVariant):
-        # Another config or other data is another run: its checkpoints must not be mixed with these.
-        key = json.dumps([asdict(variant), splits.provenance["fingerprint"]], sort_keys=True)
-        run = runs / f"{variant.name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
-        held_out = _train_encoder(variant, splits, out, run)
+        run = runs / f"{variant.name}-{_run_key(variant, splits)}"
+        with _locked(run):
+            held_out = _train_encoder(variant, splits, out, run)
         if not PartialState().is_main_process:
             return {}
-        shutil.rmtree(run, ignore_errors=True)
     elif isinstance(variant, TfidfVariant):
         held_out = _train_baseline(variant, splits, out)
     log.warning("%s written after %.0f minutes", out, (time.monotonic() - started) / 60)
     return held_out
+
+
+def _run_key(variant: Variant, splits: Splits) -> str:
+    """12 hex digits over config and dealt-out data: checkpoints of one must never be gone on from with another."""
+    rows = [[asdict(row) for row in split.rows] for split in (splits.train, splits.validation)]
+    return hashlib.sha256(json.dumps([asdict(variant), rows], sort_keys=True).encode()).hexdigest()[:12]
+
+
+@contextmanager
+def _locked(run: Path) -> Iterator[None]:
+    """Keep a run's checkpoints to one command at a time, and remove them when it ends well."""
+    # The launcher's word, since the processes' group is set up only by the Trainer.
+    if os.environ.get("RANK", "0") != "0":
+        yield
+        return
+    run.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(run.with_suffix(".lock"))
+    try:
+        with lock.acquire(timeout=0):
+            yield
+            shutil.rmtree(run, ignore_errors=True)
+            run.with_suffix(".lock").unlink(missing_ok=True)
+    except Timeout:
+        raise DetenteError(f"{run}: another command is training the same variant on the same data") from None
 
 
 def _train_encoder(variant: EncoderVariant, splits: Splits, out: Path, run: Path) -> dict[str, Any]:
@@ -93,11 +120,13 @@ def _finish(facts: export.Facts, splits: Splits, logits: Any, directory: Path) -
     """Measure the exported model as users will run it, then write card and manifest with what was measured."""
     export.write_training_texts(splits.train, directory)
     classifier = load_classifier(ModelDirectory(directory, asdict(facts)))
-    held_out = {}
+    measured = {}
     for name, split in (("validation", splits.validation), ("test", splits.test)):
         if split.rows:
             scores = classifier.score(split.texts())
-            held_out[name] = figures(split.label_ids(), scores).to_json()
+            measured[name] = figures(split.label_ids(), scores).to_json()
     agreement = float((scores.argmax(axis=1) == logits.argmax(axis=1)).mean()) if splits.test.rows else None
-    export.write_manifest(replace(facts, held_out=held_out, agreement=agreement), directory)
-    return held_out
+    held_out = {"test": measured["test"]} if "test" in measured else {}
+    facts = replace(facts, validation=measured["validation"], held_out=held_out, agreement=agreement)
+    export.write_manifest(facts, directory)
+    return measured

@@ -30,7 +30,8 @@ def lines(tmp_path: Path) -> Callable[..., Path]:
         ({**GOOD, "id": "b", "text": "x" * (MAX_TEXT_CHARS + 1)}, "1,001 characters"),
         ({"id": "b", "text": "No label."}, "no label; expected the columns id, text and label"),
         ({**GOOD, "id": "b", "label": "neutral"}, "neutral here and de-escalation at"),
-        ({**GOOD, "id": "b", "split": "test"}, "split test here and (none) at"),
+        ({**GOOD, "id": "b", "label": ["neutral"]}, "unknown label \"['neutral']\""),
+        ({**GOOD, "id": "b", "text": "TALKS resume on  Monday.", "label": "neutral"}, "neutral here and de-escalation"),
         ({**GOOD, "text": "Another sentence."}, "id 'a' was given to another sentence"),
         ({**GOOD, "id": "b", "text": "Other.", "group": "a", "split": "test"}, "group 'a' is in split test here"),
         ({**GOOD, "id": "b", "text": "Other.", "split": "dev"}, "unknown split 'dev'"),
@@ -53,6 +54,22 @@ def test_every_problem_is_listed_so_that_a_file_is_mended_in_one_go(lines: Calla
     with pytest.raises(DetenteError) as caught:
         read_annotations([path])
     assert [line.split(": ")[0] for line in str(caught.value).splitlines()] == [f"{path}:{n}" for n in (1, 2, 3)]
+
+
+def test_a_text_in_two_splits_is_named(lines: Callable[..., Path]) -> None:
+    path = lines({**GOOD, "split": "train"}, {**GOOD, "id": "b", "split": "test"})
+    with pytest.raises(DetenteError, match=r":2: this text is in split test here and train at .*:1; keep it in one"):
+        read_annotations([path])
+
+
+@pytest.mark.parametrize("first", ["", "test"])
+def test_a_held_out_sentence_stays_held_out_when_another_file_has_it_without_a_split(
+    lines: Callable[..., Path], first: str
+) -> None:
+    second = "" if first else "test"
+    found = read_annotations([lines({**GOOD, "split": first}, {**GOOD, "id": "b", "split": second})])
+    assert [row.split for row in found.rows] == ["test"]
+    assert found.dropped == 1
 
 
 def test_a_text_or_group_in_two_splits_is_found_across_files(tmp_path: Path) -> None:
@@ -121,6 +138,13 @@ def test_a_span_outside_the_article_is_named(lines: Callable[..., Path]) -> None
     article = {"id": "art", "text": "Short.", "sentences": [{"start": 0, "end": 99, "label": "neutral"}]}
     with pytest.raises(DetenteError, match=r":1 \(sentence 1\): start and end must lie in the text"):
         read_annotations([lines(article)])
+
+
+def test_an_article_that_cannot_be_unfolded_is_one_problem(lines: Callable[..., Path]) -> None:
+    path = lines({"id": "art", "text": 5, "sentences": []})
+    with pytest.raises(DetenteError) as caught:
+        read_annotations([path])
+    assert str(caught.value) == f"{path}:1: an article needs a text id, a text and a list of sentences"
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".tsv", ".parquet"])

@@ -2,6 +2,7 @@ import io
 import json
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -73,8 +74,10 @@ def test_bad_rows_do_not_cost_the_good_ones(tmp_path: Path) -> None:
         ("a.jsonl", b"", "empty"),
         ("a.jsonl", b"\x00\x01\x02", "binary"),
         ("a.csv", b"id,text\n", "empty"),
-        ("a.csv", b'id,text\n1,"never closed\n', "broken CSV"),
+        ("a.csv", b'id,text\n1,"never closed\n', "broken row"),
         ("a.csv", b"id,text\n1,caf\xe9\n", "invalid UTF-8"),
+        ("a.csv", b"id,t\xe9xt\n1,Talks.\n", "invalid UTF-8 in the header"),
+        ("a.csv", b"id,text,text\n1,One.,Two.\n", "'text' stands twice"),
         ("a.parquet", b"PAR1 but truncated", "not a readable Parquet file"),
     ],
 )
@@ -86,6 +89,41 @@ def test_an_unreadable_file_is_one_bad_article(tmp_path: Path, name: str, conten
     assert reason in bad.reason
     assert bad.where.startswith(str(path))
     assert str(path) not in bad.reason
+
+
+def test_a_broken_quote_costs_its_own_row_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('id,text\n1,One.\n2,"x"y\n3,Three.\n4,"open\n5,Five.\n6,"two\nlines"\n', encoding="utf-8")
+    found = read(path)
+    assert [a.id for a in found if isinstance(a, Article)] == ["1", "3", "5", "6"]
+    assert [a.where for a in found if isinstance(a, BadArticle)] == [f"{path}:3", f"{path}:5"]
+
+
+def test_values_that_no_output_could_hold_are_bad_articles(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    digits = "9" * 5000
+    path.write_text(
+        f'{{"text": "One.", "title": "\\ud83d"}}\n{{"text": "Two.", "n": {digits}}}\n{{"text": "Three."}}\n',
+        encoding="utf-8",
+    )
+    assert [type(a).__name__ for a in read(path)] == ["BadArticle", "BadArticle", "Article"]
+
+
+def test_one_unreadable_parquet_value_costs_its_own_row_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    texts = pa.Array.from_buffers(
+        pa.string(), 3, [None, pa.py_buffer(np.array([0, 4, 8, 12], np.int32)), pa.py_buffer(b"One.caf\xe9Two.")]
+    )
+    pq.write_table(pa.table({"text": texts, "date": pa.array([1, 2, 3], pa.timestamp("ns"))}), path)
+    found = read(path)
+    assert [a.text for a in found if isinstance(a, Article)] == ["One.", "Two."]
+    assert [a.where for a in found if isinstance(a, BadArticle)] == [f"{path}:2"]
+
+
+def test_a_file_named_twice_is_read_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("Talks.", encoding="utf-8")
+    assert len(read(path, tmp_path, path)) == 1
 
 
 def test_a_folder_is_searched_at_any_depth_for_known_types(tmp_path: Path) -> None:
@@ -106,7 +144,9 @@ def test_a_path_that_cannot_be_scored_is_wrong_usage(tmp_path: Path) -> None:
     ("content", "expected"),
     [
         (b"Talks resume.\nNow.", [Article("stdin", "Talks resume.\nNow.")]),
-        (b'\n{"id": "x", "text": "One."}\n{"text": "Two."}', [Article("x", "One."), Article("stdin:2", "Two.")]),
+        (b'\n{"id": "x", "text": "One."}\n{"text": "Two."}', [Article("x", "One."), Article("stdin:3", "Two.")]),
+        (b'\xef\xbb\xbf{"id": "x", "text": "One."}', [Article("x", "One.")]),
+        (b"\n\n Talks.", [Article("stdin", "\n\n Talks.")]),
     ],
 )
 def test_standard_input_is_jsonl_if_it_begins_with_a_brace(content: bytes, expected: list[Article]) -> None:

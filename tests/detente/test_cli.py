@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -94,8 +95,8 @@ def test_nothing_to_score_is_one_line_and_exit_1(tmp_path: Path, name: str, cont
     (tmp_path / name).write_bytes(content)
     done = detente("score", name, "--out", "out.jsonl", "--bad", "bad.jsonl", cwd=tmp_path)
     assert done.returncode == 1
-    assert reason in done.stderr.splitlines()[0]
-    assert "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[1:] == ["detente: 1 articles were bad; they are listed in bad.jsonl"]
+    assert reason in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, "bad.jsonl"])
 
 
@@ -150,15 +151,78 @@ def test_a_damaged_model_is_one_line_and_exit_1(tmp_path: Path, tiny_model: Path
     assert not (tmp_path / "out.jsonl").exists()
 
 
-def test_a_run_that_breaks_off_leaves_the_earlier_output_alone(
-    articles: Path, tmp_path: Path, tiny_model: Path
-) -> None:
+def test_a_run_that_breaks_off_leaves_the_earlier_output_alone(tmp_path: Path, tiny_model: Path) -> None:
     out = tmp_path / "out.jsonl"
     out.write_text("from yesterday", encoding="utf-8")
-    model = shutil.copytree(tiny_model, tmp_path / "model")
-    (model / "model.onnx").unlink()
-    assert detente("score", articles, "--out", out, "--model", model).returncode == 1
+    many = tmp_path / "many.jsonl"
+    many.write_text("".join(f'{{"id": {n}, "text": "Talks resume."}}\n' for n in range(100_000)), encoding="utf-8")
+    command = [sys.executable, "-m", "detente", "score", str(many), "--out", str(out), "--model", str(tiny_model)]
+    process = subprocess.Popen(command)
+    deadline = time.monotonic() + 60
+    while not any(path.stat().st_size for path in tmp_path.glob(".out.jsonl.*.tmp")):
+        assert process.poll() is None, "done before it could be stopped"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.terminate()
+    assert process.wait() == 143
     assert out.read_text(encoding="utf-8") == "from yesterday"
+    assert not list(tmp_path.glob(".out.jsonl.*"))
+
+
+def test_a_list_of_bad_articles_never_destroys_a_file(articles: Path, tmp_path: Path, tiny_model: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    done = detente("score", articles, "--out", out, "--bad", out, "--model", tiny_model)
+    assert (done.returncode, out.exists()) == (2, False)
+    done = detente("score", articles, "--out", out, "--bad", tmp_path, "--model", tiny_model)
+    assert (done.returncode, out.exists()) == (2, False)
+    assert "it is a folder" in done.stderr
+
+
+def test_a_list_from_an_earlier_run_does_not_stand_beside_todays_output(articles: Path, tiny_model: Path) -> None:
+    out = articles.with_name("out.jsonl")
+    assert detente("score", articles, "--out", out, "--model", tiny_model).returncode == 3
+    articles.write_text('{"text": "Talks."}', encoding="utf-8")
+    assert detente("score", articles, "--out", out, "--model", tiny_model).returncode == 0
+    assert out.with_name("out.jsonl.bad.jsonl").read_bytes() == b""
+
+
+def test_a_full_disk_is_one_line(articles: Path, tiny_model: Path) -> None:
+    command = f"{sys.executable} -m detente score {articles} --format jsonl --model {tiny_model} > /dev/full"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)  # noqa: S602 - our own paths
+    assert done.returncode == 1
+    assert "No space left" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_messages_cannot_steer_the_terminal(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"\\u001b]0;pwn\\u0007\\nX": 1}\n', encoding="utf-8")
+    done = detente("score", tmp_path / "a.jsonl")
+    assert done.returncode == 1
+    assert "\x1b" not in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv", "parquet"])
+def test_odd_fields_reach_every_output(tmp_path: Path, tiny_model: Path, suffix: str) -> None:
+    path, out = tmp_path / "in.jsonl", tmp_path / f"out.{suffix}"
+    path.write_text(
+        '{"text": "One.", "tags": {}, "more": "mine", "=1+1": "x", "n": NaN}\n'
+        '{"text": "Two.", "tags": {"a": 1}, "n": 1}\n',
+        encoding="utf-8",
+    )
+    assert detente("score", path, "--out", out, "--model", tiny_model).returncode == 0
+    content = out.read_bytes()
+    assert b"mine" in content
+    if suffix == "parquet":
+        first, second = pq.read_table(out).to_pylist()
+        assert (first["input_more"], first["=1+1"]) == ("mine", "x")
+        # An empty object has no column type of its own.
+        assert (json.loads(first["more"])["tags"], second["tags"]) == ({}, {"a": 1})
+    elif suffix == "csv":
+        assert b",'=1+1," in content.splitlines()[0]
+    else:
+        assert json.loads(content.splitlines()[0])["n"] is None
+        assert b"NaN" not in content
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(articles: Path, tiny_model: Path) -> None:
@@ -174,7 +238,7 @@ def test_scoring_needs_neither_torch_nor_transformers(articles: Path, tiny_model
     code = (
         "import sys; from detente.cli import app\n"
         f"try: app(['score', {str(articles)!r}, '--model', {str(tiny_model)!r}])\n"
-        "except SystemExit: pass\n"
+        "except SystemExit as done: assert done.code == 3, done.code\n"
         "heavy = {'torch', 'transformers', 'datasets', 'sklearn', 'pandas'} & set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )

@@ -62,6 +62,18 @@ def test_an_input_field_whose_name_is_taken_is_kept_under_another(scorer: Scorer
     assert record["label"] == scored.label
 
 
+def test_no_input_field_is_lost_to_another_of_its_new_name(scorer: Scorer) -> None:
+    fields = {"label": "A", "input_label": "B", "input_input_label": "C"}
+    [scored] = scorer.score_articles([Article("1", "Talks.", fields)])
+    assert {"A", "B", "C"} <= set(map(str, scored.to_record().values()))
+    assert scored.to_record()["input_label"] == "B"
+
+
+def test_one_string_is_not_taken_for_a_list_of_sentences(scorer: Scorer) -> None:
+    with pytest.raises(UsageError, match="list of sentences"):
+        scorer.score_sentences("abc")
+
+
 def test_batches_hold_every_sentence_once_and_little_padding() -> None:
     lengths = list(np.random.default_rng(1).integers(5, 60, 2048))
     batches = list(_batches(lengths))
@@ -76,9 +88,15 @@ def directed(*directions: float) -> np.ndarray:
 
 
 def test_the_article_label_follows_the_thresholds() -> None:
-    assert article_label(directed(ESCALATION_FROM + 0.01)) is Label.ESCALATION
-    assert article_label(directed(DE_ESCALATION_FROM - 0.01)) is Label.DE_ESCALATION
-    assert article_label(directed(0.0)) is Label.NEUTRAL
+    for direction, label in (
+        (ESCALATION_FROM + 0.01, Label.ESCALATION), (ESCALATION_FROM - 0.01, Label.NEUTRAL), (0, Label.NEUTRAL),
+        (DE_ESCALATION_FROM + 0.01, Label.NEUTRAL), (DE_ESCALATION_FROM - 0.01, Label.DE_ESCALATION),
+    ):  # fmt: skip
+        assert article_label(directed(direction, direction)) is label
+
+
+def test_an_article_of_one_sentence_has_its_label() -> None:
+    assert article_label(np.array([[0.35, 0.05, 0.6]], np.float32)) is Label.NEUTRAL
 
 
 def test_the_lead_decides_the_label_and_all_sentences_the_index() -> None:

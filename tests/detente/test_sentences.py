@@ -20,6 +20,16 @@ def test_lines_wrapped_at_a_width_are_joined() -> None:
     assert sentences(f"{first}\nTraders cheered.") == [first, "Traders cheered."]
 
 
+def test_a_list_of_headlines_of_like_length_is_not_taken_for_wrapped_text() -> None:
+    lines = ["Ceasefire holds in river town", "Missiles strike harbour again", "Central bank keeps main rate"]
+    assert sentences("\n".join(lines)) == lines
+
+
+def test_a_megabyte_of_open_quotes_is_split_without_a_gap() -> None:
+    text = "“Talks resume. " * 70_000
+    assert "".join(sentences(text)).replace(" ", "") == text.replace(" ", "")
+
+
 def test_text_without_punctuation_is_cut_so_that_all_of_it_is_read() -> None:
     text = "shelling " * 500
     found = split_sentences(text)

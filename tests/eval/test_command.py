@@ -62,6 +62,7 @@ def test_plover_coded_files_are_measured_by_direction_with_and_without_request(
     [
         ("a.jsonl", "", 1, "empty"),
         ("a.jsonl", '{"id": "1", "text": "Talks."}', 1, "a.jsonl:1: no label"),
+        ("a.csv", "id,text,label,split\n1,Talks.,neutral,train\n", 1, "no row as test"),
         ("a.tsv", "text\tpenta\nTalks.\t7\n", 1, "a.tsv:2: penta is '7'; expected 0 to 4"),
         ("a.tsv", "text\tpenta\nTalks.\t0\n", 1, "every row is neutral"),
         ("a.txt", "Talks.", 2, "unknown file type .txt"),
@@ -82,6 +83,10 @@ def test_a_file_that_cannot_be_measured_on_is_one_line_and_an_exit_code(  # noqa
     assert reason in capsys.readouterr().err
 
 
-def test_a_model_or_file_that_is_not_there_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_model_or_file_that_is_not_there_is_told(
+    tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main([str(tmp_path / "none")]) == 1
     assert "no model directory" in capsys.readouterr().err
+    assert main([str(tiny_model), "--on", str(tmp_path / "none.csv")]) == 2
+    assert "no such file" in capsys.readouterr().err

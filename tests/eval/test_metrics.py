@@ -48,5 +48,6 @@ def test_direction_leaves_neutral_out_of_it() -> None:
     # The neutral score is the largest throughout, yet direction compares the other two.
     scores = np.array([[0.2, 0.1, 0.7], [0.1, 0.2, 0.7], [0.2, 0.1, 0.7]], np.float32)
     assert direction_macro_f1([True, False, True], scores) == 1.0
+    assert direction_macro_f1([True, True], scores[[0, 2]]) == 1.0
     # Conflict found twice, once rightly: F1 2/3; cooperation found once, rightly, of two: F1 2/3.
     assert direction_macro_f1([True, False, False], scores) == pytest.approx(2 / 3)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from transformers import AutoConfig, pipeline
 
 from detente.annotations import Annotation
@@ -18,11 +19,12 @@ from detente.labels import LABELS
 from detente.model import open_model
 from training.__main__ import main
 from training.config import EncoderVariant
-from training.finetune import NO_RULE, _Loss, label_weights
+from training.finetune import NO_RULE, _last_checkpoint, _Loss, label_weights
 
 
-def held_out(model: Path) -> dict[str, object]:
-    return json.loads((model / "manifest.json").read_text(encoding="utf-8"))["held_out"]
+def figures(model: Path) -> list[dict[str, object]]:
+    manifest = json.loads((model / "manifest.json").read_text(encoding="utf-8"))
+    return [manifest["validation"], manifest["held_out"], manifest["temperature"]]
 
 
 def test_the_same_seed_and_data_give_the_same_model(
@@ -30,7 +32,7 @@ def test_the_same_seed_and_data_give_the_same_model(
 ) -> None:
     again = tmp_path / "tiny"
     assert main([str(write_config(tiny_encoder)), "--out", str(again), "--runs", str(tmp_path / "runs")]) == 0
-    assert held_out(again) == held_out(tiny_model)
+    assert figures(again) == figures(tiny_model)
     assert (again / "model.safetensors").read_bytes() == (tiny_model / "model.safetensors").read_bytes()
     assert (again / "model.onnx").read_bytes() == (tiny_model / "model.onnx").read_bytes()
 
@@ -38,7 +40,7 @@ def test_the_same_seed_and_data_give_the_same_model(
 def test_a_killed_run_goes_on_from_its_last_checkpoint_to_the_same_end(
     tiny_encoder: Path, write_config: Callable[..., Path], tmp_path: Path
 ) -> None:
-    config = write_config(tiny_encoder, epochs=12, patience=100)
+    config = write_config(tiny_encoder, epochs=12, patience=6)
     whole = tmp_path / "whole"
     assert main([str(config), "--out", str(whole), "--runs", str(tmp_path / "other-runs")]) == 0
 
@@ -56,7 +58,7 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint_to_the_same_end(
 
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "going on from" in done.stderr
-    assert held_out(out) == held_out(whole)
+    assert figures(out) == figures(whole)
     assert not any(runs.iterdir())
 
 
@@ -68,7 +70,7 @@ def test_two_processes_train_one_model(tiny_encoder: Path, write_config: Callabl
     # 36 sentences in batches of 8 are 5 steps for one process, 3 for two.
     assert "3/3" in done.stderr
     assert done.stdout.count("test: macro-F1") == 1
-    assert open_model(tmp_path / "m").manifest["held_out"] == held_out(tmp_path / "m")
+    assert open_model(tmp_path / "m").manifest["held_out"]["test"]["sentences"] == 12
 
 
 def test_the_exported_model_opens_in_a_pipeline_unchanged_and_gives_the_same_labels_and_scores(
@@ -84,6 +86,8 @@ def test_the_exported_model_opens_in_a_pipeline_unchanged_and_gives_the_same_lab
 def test_the_rule_head_is_gone_from_the_exported_model(tiny_model: Path) -> None:
     config = AutoConfig.from_pretrained(tiny_model)
     assert config.id2label == dict(enumerate(LABELS))
+    with safe_open(tiny_model / "model.safetensors", "np") as weights:
+        assert weights.get_slice("classifier.weight").get_shape() == [3, 16]
     assert open_model(tiny_model).manifest["config"]["rule_loss_weight"] > 0
 
 
@@ -92,7 +96,8 @@ def test_the_manifest_says_what_made_the_model(tiny_model: Path, sample_file: Pa
     assert manifest["data"]["files"][0]["name"] == sample_file.name
     assert manifest["data"]["sentences"] == {"train": 36, "validation": 12, "test": 12}
     assert 0.5 < manifest["agreement"] <= 1
-    assert set(manifest["held_out"]) == {"validation", "test"}
+    assert set(manifest["held_out"]) == {"test"}
+    assert manifest["validation"]["sentences"] == 12
     assert {"torch", "transformers", "python"} <= set(manifest["versions"])
 
 
@@ -136,7 +141,37 @@ def test_bad_annotations_are_told_without_a_traceback_and_cost_no_model(
     bad.write_text('{"id": "1", "text": "Talks.", "label": "peace"}\n', encoding="utf-8")
     out = tmp_path / "m"
     out.mkdir()
-    (out / "kept").write_text("", encoding="utf-8")
+    (out / "manifest.json").write_text("{}", encoding="utf-8")
     assert main([str(write_config(tiny_encoder)), "--annotations", str(bad), "--out", str(out)]) == 1
     assert f"{bad}:1: unknown label 'peace'" in capsys.readouterr().err
-    assert (out / "kept").exists()
+    assert (out / "manifest.json").exists()
+
+
+def test_training_stops_early_and_keeps_the_best_checkpoint(
+    tiny_encoder: Path, write_config: Callable[..., Path], tmp_path: Path
+) -> None:
+    # A rate this small changes no label: the first evaluation stays the best, and two more without a better end it.
+    config = write_config(tiny_encoder, epochs=50, learning_rate=1e-12, patience=2)
+    command = [sys.executable, "-m", "training", str(config), "--out", str(tmp_path / "m"), "--runs", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (done.stdout + done.stderr).count("'eval_macro_f1'") == 3
+
+
+def test_a_checkpoint_that_a_kill_cut_short_is_passed_over(tmp_path: Path) -> None:
+    for step, whole in ((10, True), (20, False)):
+        folder = tmp_path / f"checkpoint-{step}"
+        folder.mkdir()
+        (folder / ("trainer_state.json" if whole else "model.safetensors")).write_text("{}", encoding="utf-8")
+    assert _last_checkpoint(tmp_path) == str(tmp_path / "checkpoint-10")
+    assert _last_checkpoint(tmp_path / "nowhere") is None
+
+
+@pytest.mark.parametrize("name", [".", "notes", "notes/a.txt"])
+def test_a_folder_that_is_no_model_is_never_replaced(
+    tiny_encoder: Path, write_config: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.txt").write_text("precious", encoding="utf-8")
+    assert main([str(write_config(tiny_encoder)), "--out", name]) == 2
+    assert (tmp_path / "notes" / "a.txt").read_text(encoding="utf-8") == "precious"

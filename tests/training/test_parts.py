@@ -1,4 +1,5 @@
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,19 +7,23 @@ import onnx
 import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from sklearn.metrics import log_loss
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from detente.annotations import Annotations
 from detente.errors import DetenteError
-from detente.inference import load_classifier
+from detente.inference import load_classifier, softmax
 from detente.model import ModelDirectory, open_model
 from tests.conftest import SEEDS
 from training import export
 from training.__main__ import main
-from training.baseline import baseline_logits, baseline_to_onnx, fit_baseline
+from training.baseline import baseline_logits, baseline_to_onnx, fit_baseline, fold_temperature
 from training.calibration import fit_temperature
 from training.config import EncoderVariant, TfidfVariant
+from training.data import load_splits
 from training.encoders import WEIGHTS, find_encoder
 from training.onnx_graph import store_in_half
+from training.train import _run_key
 
 
 def test_the_temperature_that_spoilt_the_logits_is_found_again() -> None:
@@ -28,6 +33,40 @@ def test_the_temperature_that_spoilt_the_logits_is_found_again() -> None:
     labels = np.array([generator.choice(3, p=row) for row in chances])
     assert fit_temperature(logits * 4, labels) == pytest.approx(4, rel=0.1)
     assert fit_temperature(logits / 4, labels) == pytest.approx(0.25, rel=0.1)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 4.0])
+def test_folding_a_temperature_divides_the_logits(tiny_model: Path, temperature: float) -> None:
+    model = AutoModelForSequenceClassification.from_pretrained(tiny_model)
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    texts = ["Talks resume.", "Shells fell on the port."]
+    before = export.encoder_logits(model, tokenizer, texts, 32)
+    export.fold_temperature(model, temperature)
+    assert np.allclose(export.encoder_logits(model, tokenizer, texts, 32), before / temperature, atol=1e-5)
+
+
+def test_calibration_lowers_the_loss_on_validation(sample_annotations: Annotations) -> None:
+    pipeline = fit_baseline(TfidfVariant(name="x", min_documents=1), sample_annotations.in_split("train"))
+    validation = sample_annotations.in_split("validation")
+    labels = np.array(validation.label_ids())
+
+    def loss() -> float:
+        return float(log_loss(labels, softmax(baseline_logits(pipeline, validation.texts()))))
+
+    pipeline["regression"].coef_ *= 5  # far too sure of itself
+    before = loss()
+    fold_temperature(pipeline, fit_temperature(baseline_logits(pipeline, validation.texts()), labels))
+    assert loss() < before - 0.1
+
+
+def test_a_run_depends_on_splits_and_rules_too(sample_file: Path) -> None:
+    variant = EncoderVariant(name="x", encoder="x", annotations=(str(sample_file),))
+    splits = load_splits(variant)
+    first, *others = splits.train.rows
+    for changed in (replace(first, rule="E9"), replace(first, label="neutral"), None):
+        rows = (changed, *others) if changed else tuple(others)
+        assert _run_key(variant, replace(splits, train=Annotations(rows))) != _run_key(variant, splits)
+    assert _run_key(replace(variant, seed=2), splits) != _run_key(variant, splits)
 
 
 def test_a_new_directory_replaces_the_old_one_only_when_it_is_done(tmp_path: Path) -> None:

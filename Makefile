@@ -3,16 +3,19 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: help score test lint train-seeds clean
+.PHONY: help score setup test lint train-seeds clean
 
 help:
 	@echo "make score        set up and score the example articles"
+	@echo "make setup        install what training and evaluation need"
 	@echo "make test         set up, check style and types, run the tests"
 	@echo "make train-seeds  set up and train the default variant on the seeds alone, into models/minilm"
 	@echo "make clean        remove what these made"
 
 score: .venv/core
 	$(BIN)/detente score examples
+
+setup: .venv/full
 
 test: .venv/full lint
 	$(BIN)/python -m pytest

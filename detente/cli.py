@@ -123,7 +123,7 @@ def _list_bad(bad: list[BadArticle], sidecar: Path) -> None:
         for article in bad:
             file.write(json_line({"where": article.where, "id": article.id, "reason": article.reason}))
     if bad:
-        _complain(f"{len(bad)} articles were bad; they are listed in {sidecar}")
+        _complain(f"bad articles: {len(bad):,}, listed in {sidecar}")
 
 
 def _complain(message: str) -> None:

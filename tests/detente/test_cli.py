@@ -95,7 +95,7 @@ def test_nothing_to_score_is_one_line_and_exit_1(tmp_path: Path, name: str, cont
     (tmp_path / name).write_bytes(content)
     done = detente("score", name, "--out", "out.jsonl", "--bad", "bad.jsonl", cwd=tmp_path)
     assert done.returncode == 1
-    assert done.stderr.splitlines()[1:] == ["detente: 1 articles were bad; they are listed in bad.jsonl"]
+    assert done.stderr.splitlines()[1:] == ["detente: bad articles: 1, listed in bad.jsonl"]
     assert reason in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, "bad.jsonl"])
 

@@ -29,7 +29,10 @@ _PROBLEMS_SHOWN: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """One annotated sentence. Only `id`, `text` and `label` must be given; `group` falls back to the id."""
+    """One annotated sentence. Only `id`, `text` and `label` must be given; `group` falls back to the id.
+
+    `sure` is 1 where the annotators found the label clear, 0 where they did not.
+    """
 
     id: str
     text: str
@@ -40,14 +43,19 @@ class Annotation:
     region: str = ""
     source: str = ""
     split: str = ""
+    sure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Annotations:
-    """The checked content of one or more annotation files, and how many exact duplicates were dropped."""
+    """The checked content of one or more annotation files.
+
+    `dropped` counts exact duplicates, `unlabelled` the rows without a label that were left out.
+    """
 
     rows: tuple[Annotation, ...]
     dropped: int = 0
+    unlabelled: int = 0
 
     def in_split(self, split: str) -> "Annotations":
         """Those whose `split` is the one given."""
@@ -86,8 +94,10 @@ def _same(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def read_annotations(paths: Sequence[Path]) -> Annotations:
+def read_annotations(paths: Sequence[Path], *, leave_out_unlabelled: bool = False) -> Annotations:
     """Read annotation files together and check them as one set.
+
+    A row without a label is an error, or with `leave_out_unlabelled` left out and counted.
 
     Raises:
         DetenteError: with one line for each problem, naming file, line, what was found and what to do: an unreadable
@@ -98,11 +108,15 @@ def read_annotations(paths: Sequence[Path]) -> Annotations:
     for path in paths:
         before = checker.read
         for where, record in _records(path, checker):
-            checker.add(where, record)
+            if leave_out_unlabelled and "label" in record and record["label"] in (None, ""):
+                checker.read += 1
+                checker.unlabelled += 1
+            else:
+                checker.add(where, record)
         if checker.read == before:
             checker.problems.append(f"{path}: no annotations in it; expected one row a sentence")
     checker.raise_problems()
-    return Annotations(tuple(checker.rows), checker.dropped)
+    return Annotations(tuple(checker.rows), checker.dropped, checker.unlabelled)
 
 
 def write_annotations(path: Path, rows: Sequence[Annotation]) -> None:
@@ -159,6 +173,7 @@ class _Checker:
         self.problems: list[str] = []
         self.read = 0
         self.dropped = 0
+        self.unlabelled = 0
         self._texts: dict[str, tuple[str, Annotation]] = {}
         self._ids: dict[str, str] = {}
         self._groups: dict[str, tuple[str, str]] = {}

@@ -34,11 +34,15 @@ def load_classifier(model: ModelDirectory, device: str = "cpu", threads: int | N
     Raises:
         UsageError: the device is not there, or torch is not installed.
     """
-    if device == "cpu":
-        if model.manifest["kind"] == "tfidf":
-            return OnnxTextClassifier(model, threads)
-        return EncoderClassifier(model, _onnx_forward(model, threads))
-    return EncoderClassifier(model, _torch_forward(model, device))
+    if device == "cpu" and model.manifest["kind"] == "tfidf":
+        return OnnxTextClassifier(model, threads)
+    forward = _onnx_forward(model, threads) if device == "cpu" else _torch_forward(model, device)
+    return EncoderClassifier(model, forward)
+
+
+def _label_columns(model: ModelDirectory) -> list[int]:
+    """Where each label of `LABELS` stands among the model's outputs: other tools order labels otherwise."""
+    return [model.manifest["labels"].index(label) for label in LABELS]
 
 
 def softmax(logits: npt.NDArray[Any]) -> Scores:
@@ -59,13 +63,14 @@ class OnnxTextClassifier:
     def __init__(self, model: ModelDirectory, threads: int | None = None) -> None:
         """Load `model.onnx`."""
         self._session = _onnx_session(model, threads)
+        self._columns = _label_columns(model)
 
     def score(self, sentences: Sequence[str]) -> Scores:
         """See `Classifier.score`."""
         if not sentences:
             return np.zeros((0, len(LABELS)), np.float32)
         texts = np.array([sentence.lower() for sentence in sentences], dtype=object).reshape(-1, 1)
-        return softmax(self._session.run(["logits"], {"text": texts})[0])
+        return softmax(self._session.run(["logits"], {"text": texts})[0])[:, self._columns]
 
 
 class EncoderClassifier:
@@ -80,6 +85,7 @@ class EncoderClassifier:
         self._tokenizer.enable_truncation(model.manifest["max_length"])
         self._pad_id: int = model.manifest["pad_id"]
         self._forward = forward
+        self._columns = _label_columns(model)
 
     def score(self, sentences: Sequence[str]) -> Scores:
         """See `Classifier.score`. Sentences beyond the model's max length are read up to it."""
@@ -92,7 +98,7 @@ class EncoderClassifier:
             for row, index in enumerate(indices):
                 input_ids[row, : len(encoded[index])] = encoded[index]
                 attention_mask[row, : len(encoded[index])] = 1
-            scores[indices] = softmax(self._forward(input_ids, attention_mask))
+            scores[indices] = softmax(self._forward(input_ids, attention_mask))[:, self._columns]
         return scores
 
 

@@ -19,6 +19,7 @@ _TYPES: Final = {
 # What each kind of model cannot be run or measured without.
 FILES: Final = {
     "encoder": {"model.onnx", "model.safetensors", "config.json", "tokenizer.json", TRAINING_TEXTS},
+    "frozen": {"model.onnx", "tokenizer.json", TRAINING_TEXTS},
     "tfidf": {"model.onnx", TRAINING_TEXTS},
 }
 
@@ -48,7 +49,7 @@ def open_model(path: Path) -> ModelDirectory:
     """Check a model directory against its manifest and return it.
 
     Raises:
-        DetenteError: no manifest, a missing, added or changed file, or labels in another order than this version's.
+        DetenteError: no manifest, a missing, added or changed file, or other labels than this version's.
     """
     try:
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
@@ -62,13 +63,19 @@ def open_model(path: Path) -> ModelDirectory:
     return ModelDirectory(path, manifest)
 
 
+def training_texts(model: ModelDirectory) -> frozenset[str]:
+    """Fingerprints (`annotations.text_fingerprint`) of the sentences that the model was trained on."""
+    return frozenset((model.path / TRAINING_TEXTS).read_text(encoding="ascii").split())
+
+
 def _check_manifest(path: Path, manifest: Any) -> None:
     where = path / MANIFEST
     if not isinstance(manifest, dict) or manifest.get("format") != MANIFEST_FORMAT:
         found = manifest.get("format") if isinstance(manifest, dict) else None
         raise DetenteError(f"{where}: its format is {found!r}, this version reads {MANIFEST_FORMAT}; export it anew")
-    if manifest.get("labels") != list(LABELS):
-        raise DetenteError(f"{path}: its labels are {manifest.get('labels')}; expected {list(map(str, LABELS))}")
+    labels = manifest.get("labels")
+    if not isinstance(labels, list) or sorted(map(str, labels)) != sorted(LABELS):
+        raise DetenteError(f"{path}: its labels are {labels}; expected {list(map(str, LABELS))} in any order")
     wrong = [key for key, kind in _TYPES.items() if type(manifest.get(key)) is not kind]
     if wrong or manifest["kind"] not in FILES:
         raise DetenteError(f"{where}: {', '.join(wrong or ['kind'])} is missing or wrong; restore the model directory")

@@ -1,80 +1,103 @@
-"""The command `python -m eval MODEL [--on FILE…]`."""
+"""The commands `python -m eval MODEL… [--on FILE…]` and `python -m eval benchmark CONFIG…`."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
 from rich.console import Console
+from rich.progress import Progress
 
-from detente.annotations import read_annotations
-from detente.atomic import atomic_writer
+from detente.atomic import check_writable
 from detente.errors import DetenteError, printable
-from detente.inference import load_classifier
+from detente.inference import Scores, load_classifier
 from detente.model import open_model
-from eval.evaluate import (
-    Result,
-    measure_articles,
-    measure_direction,
-    measure_labelled,
-    test_split,
-    to_json,
-    training_texts,
-)
-from eval.report import show
-from eval.sets import DirectionSet, read_articles, read_set
-
-ANNOTATIONS = Path("seeds/annotations.jsonl")
-ARTICLES = Path("seeds/articles.jsonl")
+from eval.report import Report, make_report, write_json
+from eval.sets import EvaluationSet, read_sets, seed_sets
+from eval.significance import DRAWS
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m eval",
-        description="Measure an exported model: macro-F1, precision, recall and F1 of each label, confusion matrix.",
-        epilog="Without --on: the test split of the seeds, and their articles. With it: each file; annotation files "
-        "that mark splits are measured on their test rows, PLOVER- and CAMEO-coded ones (column penta) by direction.",
-    )
-    parser.add_argument("model", type=Path, metavar="MODEL", help="model directory, such as models/default")
-    parser.add_argument("--on", type=Path, nargs="+", metavar="FILE", default=[], help="files to measure on instead")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results as JSON")
-    parser.add_argument("--device", default="cpu", help="cpu (ONNX Runtime), cuda, or torch-cpu (fp32 torch)")
-    options = parser.parse_args(arguments)
+    """Run a command; returns the exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        model = open_model(options.model)
-        classifier = load_classifier(model, options.device)
-        trained_on = training_texts(model)
-        results: list[Result] = []
-        if options.on:
-            for path in options.on:
-                found = read_set(path)
-                if isinstance(found, DirectionSet):
-                    results.append(measure_direction(classifier, found, trained_on))
-                else:
-                    results.append(measure_labelled(classifier, test_split([path], found.annotations), trained_on))
-        else:
-            paths = [ANNOTATIONS, ARTICLES]
-            results.append(measure_labelled(classifier, test_split(paths, read_annotations(paths)), trained_on))
-            articles = read_articles(ARTICLES)
-            test = [article for article in articles if article.split == "test"]
-            results.append(measure_articles(classifier, "articles (test)", test))
-            results.append(
-                measure_articles(
-                    classifier, f"articles (all; {len(articles) - len(test)} of them trained or tuned on)", articles
-                )
-            )
-        Console().print(f"{options.model} ({model.version}), device {options.device}\n", highlight=False)
-        show(results, Console())
-        if options.json:
-            with atomic_writer(options.json) as file:
-                content = {"model": model.version, "device": options.device, "results": to_json(results)}
-                file.write((json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
+        if given[:1] == ["benchmark"]:
+            from eval.benchmark import command
+
+            return command(given[1:])
+        _evaluate(given)
     except DetenteError as error:
         for line in str(error).splitlines():
             print(f"eval: {printable(line)}", file=sys.stderr)
         return error.exit_code
     return 0
+
+
+def add_sets(parser: argparse.ArgumentParser) -> None:
+    """The options that say what is measured on, shared by both commands."""
+    parser.add_argument(
+        "--on", type=Path, nargs="+", metavar="FILE", default=[],
+        help="files to measure on: annotations or annotated articles (their test rows where they mark splits), PLOVER- "
+        "or CAMEO-coded ones (column penta; by direction), a behaviour suite (field capability). Default: the seeds' "
+        "test split, their articles, and the behaviour suite",
+    )  # fmt: skip
+    parser.add_argument(
+        "--private", type=Path, nargs="+", metavar="FILE", default=[],
+        help="like --on, but no sentence of these files stands in what is written, so that it can be passed on",
+    )  # fmt: skip
+    parser.add_argument("--draws", type=int, default=DRAWS, help=f"bootstrap draws behind an interval ({DRAWS})")
+
+
+def chosen_sets(options: argparse.Namespace) -> list[EvaluationSet]:
+    """The sets that the options name; without `--on`, the seeds' and the private ones."""
+    found = [one for path in options.on for one in read_sets(path)] if options.on else seed_sets(Path())
+    found += [one for path in options.private for one in read_sets(path, private=True)]
+    return found
+
+
+def _evaluate(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m eval",
+        description="Measure exported models: macro-F1 and more with 95 %% intervals, calibration, slices, confident "
+        "errors, behaviour. Further models are compared with the first. `python -m eval benchmark --help` tells how to "
+        "train and benchmark variants.",
+    )
+    parser.add_argument("models", type=Path, nargs="+", metavar="MODEL", help="model directories, the reference first")
+    add_sets(parser)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything as JSON")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="also write one self-contained page")
+    parser.add_argument("--device", default="cpu", help="cpu (ONNX Runtime), cuda, or torch-cpu (fp32 torch)")
+    options = parser.parse_args(arguments)
+    for path in (options.json, options.html):
+        if path:
+            check_writable(path)
+    report = _report(options)
+    console = Console()
+    console.print(", ".join(report.versions) + f", device {report.device}\n", highlight=False)
+    from eval.terminal import show
+
+    show(report, console)
+    if options.json:
+        write_json(report, options.json)
+    if options.html:
+        from eval.page import write_page
+
+        write_page(report, options.html)
+
+
+def _report(options: argparse.Namespace) -> Report:
+    models = [open_model(path) for path in options.models]
+    sets = chosen_sets(options)
+    classifiers = [load_classifier(model, options.device) for model in models]
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=len(sets) * len(models))
+
+        def score(number: int, found: EvaluationSet) -> Scores:
+            progress.update(task, description=f"{models[number].path}, {found.name}")
+            scores = classifiers[number].score(found.sentences())
+            progress.advance(task)
+            return scores
+
+        return make_report(models, sets, score, options.device, options.draws)
 
 
 if __name__ == "__main__":

@@ -1,26 +1,42 @@
-"""Measures one model on sets of sentences and articles. Knows nothing of how results are shown."""
+"""Measures one model on one set. Knows nothing of how results are shown."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 from scipy.stats import spearmanr
 from sklearn.metrics import accuracy_score, confusion_matrix
 
 from detente.aggregation import article_index, article_label
-from detente.annotations import Annotations, text_fingerprint
-from detente.errors import DetenteError
-from detente.inference import Classifier
-from detente.labels import DE_ESCALATION_ID, ESCALATION_ID, LABEL_IDS, LABELS
-from detente.model import TRAINING_TEXTS, ModelDirectory
-from detente.sentences import split_sentences
-from eval.metrics import Figures, direction_macro_f1, figures
-from eval.sets import AnnotatedArticle, DirectionSet, LabelledSet
+from detente.annotations import text_fingerprint
+from detente.inference import Scores
+from detente.labels import LABEL_IDS, LABELS
+from eval.behaviour import BehaviourResult, BehaviourSet, measure_behaviour
+from eval.calibration import Calibration, Coverage, calibration, coverage
+from eval.compare import direction_draws
+from eval.metrics import Figures, PrecisionRecall, direction_macro_f1, figures, precision_recall
+from eval.sets import ArticleSet, DirectionSet, EvaluationSet, LabelledSet
+from eval.significance import GroupBootstrap, Interval, f1_of_labels, independent, interval, macro_f1, matthews
+from eval.slices import Slice, measure_slices
 
 # Rows with this root contradict the codebook (a request counts as cooperation there), so both ways are reported.
-CONTRADICTING_ROOT = "REQUEST"
+CONTRADICTING_ROOT: Final = "REQUEST"
+ERRORS_SHOWN: Final = 20
+
+
+@dataclass(frozen=True)
+class ConfidentError:
+    """A sentence whose label the model gets wrong; `text` is empty where the set is private."""
+
+    id: str
+    text: str
+    label: str
+    predicted: str
+    scores: list[float]
+    rule: str
+    register: str
 
 
 @dataclass(frozen=True)
@@ -29,7 +45,14 @@ class LabelledResult:
 
     name: str
     figures: Figures
+    intervals: dict[str, Interval | None]
+    calibration: Calibration
+    precision_recall: dict[str, PrecisionRecall]
+    coverage: list[Coverage]
+    slices: list[Slice]
+    errors: list[ConfidentError]
     trained_on: int
+    unlabelled: int
 
 
 @dataclass(frozen=True)
@@ -39,8 +62,10 @@ class DirectionResult:
     name: str
     sentences: int
     macro_f1: float
+    macro_f1_interval: Interval | None
     sentences_without_request: int | None
     macro_f1_without_request: float | None
+    macro_f1_without_request_interval: Interval | None
     neutral_left_out: int
     trained_on: int
 
@@ -55,77 +80,119 @@ class ArticleResult:
     name: str
     articles: int
     accuracy: float
+    accuracy_interval: Interval | None
     index_correlation: float
+    index_correlation_interval: Interval | None
     confusion: list[list[int]]
+    trained_on: int
 
 
-Result = LabelledResult | DirectionResult | ArticleResult
+Result = LabelledResult | DirectionResult | ArticleResult | BehaviourResult
 
 
-def measure_labelled(classifier: Classifier, labelled: LabelledSet, trained_on: frozenset[str]) -> LabelledResult:
-    """Measure on annotated sentences."""
-    texts = labelled.annotations.texts()
-    scores = classifier.score(texts)
-    return LabelledResult(labelled.name, figures(labelled.annotations.label_ids(), scores), _overlap(texts, trained_on))
+def measure(found: EvaluationSet, scores: Scores, trained_on: frozenset[str], draws: int) -> Result:
+    """Measure one model on one set, from its scores of `found.sentences()`, shape (sentences, 3).
 
-
-def measure_direction(classifier: Classifier, coded: DirectionSet, trained_on: frozenset[str]) -> DirectionResult:
-    """Measure conflict against cooperation."""
-    scores = classifier.score(coded.texts)
-    kept = [index for index, root in enumerate(coded.roots) if root != CONTRADICTING_ROOT]
-    without = direction_macro_f1([coded.is_conflict[i] for i in kept], scores[kept]) if kept else None
-    return DirectionResult(
-        coded.name,
-        len(coded.texts),
-        direction_macro_f1(coded.is_conflict, scores),
-        len(kept) if kept else None,
-        without,
-        coded.neutral,
-        _overlap(coded.texts, trained_on),
-    )
-
-
-def measure_articles(classifier: Classifier, name: str, articles: Sequence[AnnotatedArticle]) -> ArticleResult:
-    """Measure at article level the way articles are scored: from their text, split into sentences."""
-    spans = [split_sentences(article.text) for article in articles]
-    scores = classifier.score(
-        [a.text[start:end] for a, found in zip(articles, spans, strict=True) for start, end in found]
-    )
-    each = np.split(scores, np.cumsum([len(found) for found in spans])[:-1])
-    labels = [LABEL_IDS[article.label] for article in articles]
-    found = [LABEL_IDS[article_label(rows)] for rows in each]
-    confusion = confusion_matrix(labels, found, labels=range(len(LABELS))).tolist()
-    annotated = [
-        article.label_ids.count(ESCALATION_ID) / len(article.label_ids)
-        - article.label_ids.count(DE_ESCALATION_ID) / len(article.label_ids)
-        for article in articles
-    ]
-    correlation = float(spearmanr(annotated, [article_index(rows) for rows in each]).statistic)
-    return ArticleResult(name, len(articles), float(accuracy_score(labels, found)), correlation, confusion)
-
-
-def test_split(paths: Sequence[Path], read: Annotations) -> LabelledSet:
-    """The rows marked as test; all rows if the files mark no splits.
-
-    Raises:
-        DetenteError: the files mark splits, but no row as test.
+    `trained_on` are the model's `training_texts`, `draws` the bootstrap draws behind each interval.
     """
-    chosen = read.in_split("test") if any(row.split for row in read.rows) else read
-    if not chosen.rows:
-        raise DetenteError(f"{', '.join(map(str, paths))}: marks splits, but no row as test; there is nothing held out")
-    return LabelledSet(" + ".join(path.stem for path in paths) + (" (test)" if chosen is not read else ""), chosen)
+    match found:
+        case LabelledSet():
+            return _measure_labelled(found, scores, trained_on, draws)
+        case DirectionSet():
+            return _measure_direction(found, scores, trained_on, draws)
+        case ArticleSet():
+            return _measure_articles(found, scores, trained_on, draws)
+        case BehaviourSet():
+            return measure_behaviour(found, scores)
 
 
-def training_texts(model: ModelDirectory) -> frozenset[str]:
-    """Fingerprints of the sentences that the model was trained on."""
-    return frozenset((model.path / TRAINING_TEXTS).read_text(encoding="ascii").split())
+def to_json(result: Result) -> dict[str, Any]:
+    """A JSON-ready dict."""
+    return asdict(result)
+
+
+def _measure_labelled(labelled: LabelledSet, scores: Scores, trained_on: frozenset[str], draws: int) -> LabelledResult:
+    true = labelled.annotations.label_ids()
+    measured = figures(true, scores)
+    confusions = GroupBootstrap(labelled.groups(), draws).confusions(true, scores.argmax(axis=1), len(LABELS))
+    hits, total = np.trace(confusions, axis1=1, axis2=2), confusions.sum(axis=(1, 2))
+    intervals = {
+        "macro_f1": interval(macro_f1(confusions)),
+        "accuracy": interval(hits / total),
+        "matthews": interval(matthews(confusions)),
+    } | {str(label): interval(f1_of_labels(confusions)[:, index]) for index, label in enumerate(LABELS)}
+    return LabelledResult(
+        name=labelled.name,
+        figures=measured,
+        intervals=intervals,
+        calibration=calibration(true, scores),
+        precision_recall=precision_recall(true, scores),
+        coverage=coverage(true, scores),
+        slices=measure_slices(labelled, scores, draws),
+        errors=_confident_errors(labelled, scores),
+        trained_on=_overlap(labelled.sentences(), trained_on),
+        unlabelled=labelled.annotations.unlabelled,
+    )
+
+
+def _confident_errors(labelled: LabelledSet, scores: Scores) -> list[ConfidentError]:
+    rows, found = labelled.annotations.rows, scores.argmax(axis=1)
+    wrong = [i for i, row in enumerate(rows) if found[i] != LABEL_IDS[row.label]]
+    wrong.sort(key=lambda i: -scores[i].max())
+    return [
+        ConfidentError(
+            id=rows[i].id,
+            text="" if labelled.private else rows[i].text,
+            label=str(rows[i].label),
+            predicted=str(LABELS[found[i]]),
+            scores=[round(float(value), 4) for value in scores[i]],
+            rule=rows[i].rule,
+            register=rows[i].register,
+        )
+        for i in wrong[:ERRORS_SHOWN]
+    ]
+
+
+def _measure_direction(coded: DirectionSet, scores: Scores, trained_on: frozenset[str], draws: int) -> DirectionResult:
+    kept = [index for index, root in enumerate(coded.roots) if root != CONTRADICTING_ROOT]
+    without = [coded.is_conflict[i] for i in kept]
+    return DirectionResult(
+        name=coded.name,
+        sentences=len(coded.texts),
+        macro_f1=direction_macro_f1(coded.is_conflict, scores),
+        macro_f1_interval=interval(direction_draws(coded.is_conflict, scores, draws)),
+        sentences_without_request=len(kept) if kept else None,
+        macro_f1_without_request=direction_macro_f1(without, scores[kept]) if kept else None,
+        macro_f1_without_request_interval=interval(direction_draws(without, scores[kept], draws)) if kept else None,
+        neutral_left_out=coded.neutral,
+        trained_on=_overlap(coded.texts, trained_on),
+    )
+
+
+def _measure_articles(articles: ArticleSet, scores: Scores, trained_on: frozenset[str], draws: int) -> ArticleResult:
+    true = [LABEL_IDS[article.label] for article in articles.articles]
+    each = articles.split(scores)
+    found = [LABEL_IDS[article_label(rows)] for rows in each]
+    annotated = np.array([article.index() for article in articles.articles])
+    indices = np.array([article_index(rows) for rows in each])
+    bootstrap = independent(len(true), draws)
+    return ArticleResult(
+        name=articles.name,
+        articles=len(true),
+        accuracy=float(accuracy_score(true, found)),
+        accuracy_interval=interval(bootstrap.means(np.equal(true, found))),
+        index_correlation=_spearman(annotated, indices),
+        index_correlation_interval=interval(bootstrap.statistics(lambda i: _spearman(annotated[i], indices[i]))),
+        confusion=confusion_matrix(true, found, labels=range(len(LABELS))).tolist(),
+        trained_on=_overlap(articles.sentences(), trained_on),
+    )
+
+
+def _spearman(first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]) -> float:
+    if len(set(first)) < 2 or len(set(second)) < 2:  # noqa: PLR2004 - a constant correlates with nothing
+        return float("nan")
+    return float(spearmanr(first, second).statistic)
 
 
 def _overlap(texts: Sequence[str], trained_on: frozenset[str]) -> int:
     return sum(text_fingerprint(text) in trained_on for text in texts)
-
-
-def to_json(results: Sequence[Result]) -> list[dict[str, Any]]:
-    """Results as JSON-ready dicts, each with its kind."""
-    kinds = {LabelledResult: "labels", DirectionResult: "direction", ArticleResult: "articles"}
-    return [{"kind": kinds[type(result)], **asdict(result)} for result in results]

@@ -1,78 +1,156 @@
-"""Results as tables for a terminal."""
+"""All models on all sets, with every later model compared to the first; what the terminal, the page and JSON show."""
 
-from collections.abc import Sequence
-from typing import Final
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
 
-from rich.console import Console, Group, RenderableType
-from rich.table import Table
-from rich.text import Text
-
+from detente.atomic import atomic_writer
+from detente.errors import UsageError
+from detente.inference import Scores
 from detente.labels import LABELS
-from eval.evaluate import ArticleResult, DirectionResult, LabelledResult, Result
+from detente.model import ModelDirectory, training_texts
+from eval.behaviour import BehaviourSet
+from eval.compare import METRICS, Comparison, compare, headline, headline_draws
+from eval.evaluate import Result, measure
+from eval.sets import ArticleSet, DirectionSet, EvaluationSet, LabelledSet
+from eval.significance import Interval, interval
 
-# Short enough for three columns beside the others on 80 characters.
-_PREDICTED: Final = ("→ esc.", "→ de-esc.", "→ neutral")
+_KINDS: Final = {LabelledSet: "labels", DirectionSet: "direction", ArticleSet: "articles", BehaviourSet: "behaviour"}
 
 
-def show(results: Sequence[Result], console: Console) -> None:
-    """Print one table a result, and a warning where a set holds sentences that the model was trained on."""
-    for result in results:
-        console.print(_rendered(result))
-        trained_on = 0 if isinstance(result, ArticleResult) else result.trained_on
-        if trained_on:
-            console.print(
-                f"[bold red]WARNING[/] the model was trained on {trained_on:,} of these sentences: "
-                "the figures above are no held-out figures"
+@dataclass(frozen=True)
+class Headline:
+    """The one figure of a model on a set, with its 95 % interval."""
+
+    value: float
+    interval: Interval | None
+
+
+@dataclass(frozen=True)
+class SetReport:
+    """One set: a headline figure (named `metric`) and a result a model, and comparisons with the first model."""
+
+    name: str
+    kind: str
+    metric: str
+    headlines: list[Headline]
+    results: list[Result]
+    comparisons: list[Comparison]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was measured: `models` are names, in the order of every list in `sets`; `versions` tell weights apart."""
+
+    models: list[str]
+    versions: list[str]
+    device: str
+    draws: int
+    labels: list[str]
+    sets: list[SetReport]
+
+
+Score = Callable[[int, EvaluationSet], Scores]
+
+
+def make_report(
+    models: Sequence[ModelDirectory], sets: Sequence[EvaluationSet], score: Score, device: str, draws: int
+) -> Report:
+    """Measure; `score(number, found)` gives model `number`'s scores of a set's sentences."""
+    names = model_names([model.path for model in models])
+    trained_on = [training_texts(model) for model in models]
+    reports = []
+    for found in sets:
+        scores = [score(number, found) for number in range(len(models))]
+        reports.append(
+            SetReport(
+                name=found.name,
+                kind=_KINDS[type(found)],
+                metric=METRICS[type(found)],
+                headlines=[Headline(headline(found, s), interval(headline_draws(found, s, draws))) for s in scores],
+                results=[measure(found, s, texts, draws) for s, texts in zip(scores, trained_on, strict=True)],
+                comparisons=[
+                    compare(found, (names[0], name), scores[0], other, draws)
+                    for name, other in zip(names[1:], scores[1:], strict=True)
+                ],
             )
-        console.print()
-
-
-def _rendered(result: Result) -> RenderableType:
-    match result:
-        case LabelledResult():
-            return _labelled(result)
-        case DirectionResult():
-            return _direction(result)
-        case ArticleResult():
-            return _articles(result)
-
-
-def _labelled(result: LabelledResult) -> Group:
-    found = result.figures
-    figures = f"macro-F1 {found.macro_f1:.3f}, accuracy {found.accuracy:.3f}, {found.sentences:,} sentences"
-    table = _table("label", "P", "R", "F1", "n", *_PREDICTED)
-    for label, row in zip(LABELS, found.confusion, strict=True):
-        one = found.labels[label]
-        table.add_row(
-            label, f"{one.precision:.3f}", f"{one.recall:.3f}", f"{one.f1:.3f}", str(one.support), *map(str, row)
         )
-    return Group(Text(f"{result.name}: {figures}", style="bold"), table)
+    return Report(names, [model.version for model in models], device, draws, [str(one) for one in LABELS], reports)
 
 
-def _direction(result: DirectionResult) -> Group:
-    table = _table("direction", "macro-F1", "sentences")
-    table.add_row("conflict against cooperation", f"{result.macro_f1:.3f}", str(result.sentences))
-    if result.macro_f1_without_request is not None:
-        without = f"{result.macro_f1_without_request:.3f}"
-        table.add_row("the same without REQUEST", without, str(result.sentences_without_request))
-    note = f" ({result.neutral_left_out} neutral rows left out)" if result.neutral_left_out else ""
-    return Group(Text(f"{result.name}{note}", style="bold"), table)
+def model_names(paths: Sequence[Path]) -> list[str]:
+    """Short names for model directories: the folder's, or the whole path where two folders have one name.
+
+    Raises:
+        UsageError: one directory is given twice.
+    """
+    twice = {path for path in paths if list(paths).count(path) > 1}
+    if twice:
+        raise UsageError(f"{twice.pop()}: is given twice; a model is compared with others, not with itself")
+    names = [path.resolve().name for path in paths]
+    return [str(path) if names.count(name) > 1 else name for path, name in zip(paths, names, strict=True)]
 
 
-def _articles(result: ArticleResult) -> Group:
-    title = (
-        f"{result.name}: accuracy {result.accuracy:.3f}, index correlation {result.index_correlation:.3f}, "
-        f"{result.articles} articles"
-    )
-    table = _table("article label", *_PREDICTED)
-    for label, row in zip(LABELS, result.confusion, strict=True):
-        table.add_row(label, *map(str, row))
-    return Group(Text(title, style="bold"), table)
+def to_json(report: Report) -> dict[str, Any]:
+    """A JSON-ready dict; what is undefined (a correlation with a constant) is null."""
+    found: dict[str, Any] = _without_nan(asdict(report))
+    return found
 
 
-def _table(first: str, *others: str) -> Table:
-    table = Table()
-    table.add_column(first, no_wrap=True)
-    for name in others:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
+def headlines_of(report: Report) -> list[dict[str, Any]]:
+    """Each set's headline figures by model, and the comparisons with the first, JSON-ready."""
+    return [
+        {
+            "set": one.name,
+            "metric": one.metric,
+            "models": {name: asdict(figure) for name, figure in zip(report.models, one.headlines, strict=True)},
+            "comparisons": [asdict(found) for found in one.comparisons],
+        }
+        for one in report.sets
+    ]
+
+
+def write_json(report: Report, path: Path) -> None:
+    """Write the report as JSON.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    with atomic_writer(path) as file:
+        file.write((json.dumps(to_json(report), indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def warnings(report: Report) -> list[str]:
+    """What voids or limits figures, a sentence each: training sentences in a set, labels or rows that are missing."""
+    found = []
+    for one in report.sets:
+        for name, result in zip(report.models, one.results, strict=True):
+            trained_on = getattr(result, "trained_on", 0)
+            if trained_on:
+                found.append(
+                    f"{one.name}: {name} was trained on {trained_on:,} of these sentences; its figures there are no "
+                    "held-out figures"
+                )
+        first = one.results[0]
+        if getattr(first, "unlabelled", 0):
+            found.append(f"{one.name}: {first.unlabelled:,} rows without a label were left out")  # type: ignore[union-attr]
+        if one.kind == "labels":
+            absent = [label for label, figure in first.figures.labels.items() if not figure.support]  # type: ignore[union-attr]
+            if absent:
+                found.append(
+                    f"{one.name}: has no {' and no '.join(absent)}; macro-F1 is the mean over the other labels"
+                )
+    return found
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _without_nan(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(one) for one in value]
+    return value

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from detente.errors import DetenteError, printable
 from training.config import read_variant
+from training.lineage import is_current
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,14 +25,21 @@ def main(arguments: list[str] | None = None) -> int:
     )  # fmt: skip
     parser.add_argument("--out", type=Path, metavar="DIR", help="model directory to write (models/<config name>)")
     parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="where checkpoints go meanwhile")
+    parser.add_argument(
+        "--if-changed", action="store_true",
+        help="do nothing if DIR holds a model of the same config, annotation files and code already",
+    )  # fmt: skip
     options = parser.parse_args(arguments)
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     try:
         variant = read_variant(options.config)
+        out = options.out or Path("models") / variant.name
+        if options.if_changed and is_current(variant, options.annotations, out):
+            print(f"{out}: is up to date")
+            return 0
         # Imported only now: torch takes seconds, and a typing mistake should not have to wait for it.
         from training.train import train
 
-        out = options.out or Path("models") / variant.name
         held_out = train(variant, options.annotations, out, options.runs)
     except DetenteError as error:
         for line in str(error).splitlines():

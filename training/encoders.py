@@ -7,7 +7,7 @@ from typing import Final
 
 from detente.errors import DetenteError
 from detente.model import file_sha256
-from training.config import EncoderVariant
+from training.config import PretrainedVariant
 
 log = logging.getLogger(__name__)
 
@@ -16,7 +16,7 @@ WEIGHTS: Final = "model.safetensors"
 _WANTED: Final = ["*.json", "*.txt", "*.model", WEIGHTS]
 
 
-def find_encoder(variant: EncoderVariant) -> Path:
+def find_encoder(variant: PretrainedVariant) -> Path:
     """The folder with the encoder's `config.json`, tokenizer and `model.safetensors`.
 
     Raises:
@@ -38,7 +38,7 @@ def find_encoder(variant: EncoderVariant) -> Path:
     return folder
 
 
-def _from_hub(variant: EncoderVariant) -> Path:
+def _from_hub(variant: PretrainedVariant) -> Path:
     from huggingface_hub import snapshot_download
 
     try:

@@ -8,7 +8,7 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
@@ -70,7 +70,19 @@ def encoder_logits(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int
 ) -> npt.NDArray[np.float32]:
     """fp32 logits of the torch model, shape (texts, labels)."""
-    logits = np.zeros((len(texts), model.config.num_labels), np.float32)
+    return batched_logits(
+        lambda ids, mask: model(input_ids=ids, attention_mask=mask).logits, tokenizer, texts, max_length
+    )
+
+
+def batched_logits(
+    forward: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Sequence[str],
+    max_length: int,
+) -> npt.NDArray[np.float32]:
+    """What `forward` gives for input ids and attention mask, shape (texts, columns), in batches of like length."""
+    rows: list[npt.NDArray[np.float32]] = [np.zeros(0, np.float32)] * len(texts)
     by_length = sorted(range(len(texts)), key=lambda index: len(texts[index]))
     with torch.inference_mode():
         for start in range(0, len(texts), 32):
@@ -78,12 +90,13 @@ def encoder_logits(
             batch = tokenizer(
                 [texts[i] for i in indices], padding=True, truncation=True, max_length=max_length, return_tensors="pt"
             )
-            rows = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
-            logits[indices] = rows.float().numpy()
-    return logits
+            found = forward(batch["input_ids"], batch["attention_mask"]).float().numpy()
+            for index, row in zip(indices, found, strict=True):
+                rows[index] = row
+    return np.stack(rows) if rows else np.zeros((0, len(LABELS)), np.float32)
 
 
-def fold_temperature(model: PreTrainedModel, temperature: float) -> None:
+def fold_temperature(model: torch.nn.Module, temperature: float) -> None:
     """Divide the logits by the temperature, in place, by way of the classifier's weights."""
     with torch.no_grad():
         for parameter in model.classifier.parameters():
@@ -116,6 +129,9 @@ class Facts:
     temperature: float
     data: dict[str, Any]
     config: dict[str, Any]
+    # Fingerprint of the code that trained it, and how long that took; None if it went on from a checkpoint.
+    code: str
+    training_seconds: float | None
     # Of the split that chose checkpoint and temperature: no held-out figures.
     validation: dict[str, Any] = field(default_factory=dict)
     # Share of the test sentences on which `model.onnx` and the model that was trained give the same label.

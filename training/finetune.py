@@ -27,9 +27,11 @@ from transformers import (
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalPrediction, get_last_checkpoint
 
-from detente.annotations import Annotations
+from detente.annotations import Annotations, text_fingerprint
 from detente.errors import DetenteError
+from detente.inference import Scores, load_classifier
 from detente.labels import LABELS
+from detente.model import open_model, training_texts
 from training.config import EncoderVariant
 from training.data import Splits
 from training.encoders import find_encoder
@@ -54,16 +56,18 @@ def fine_tune(variant: EncoderVariant, splits: Splits, run: Path) -> tuple[PreTr
     model = AutoModelForSequenceClassification.from_pretrained(
         folder, num_labels=len(LABELS) + len(rules), use_safetensors=True, dtype=torch.float32
     )
+    if variant.layers:
+        keep_layers(model, variant.layers)
     if not isinstance(getattr(model, "classifier", None), torch.nn.Linear):
         raise DetenteError(f"{variant.encoder}: its classifier ({model.config.model_type}) is not one linear layer")
     arguments = _arguments(variant, run, len(splits.train.rows))
     trainer = Trainer(
         model=model,
         args=arguments,
-        train_dataset=_tokenised(splits.train, tokenizer, rules, variant.max_length),
+        train_dataset=_tokenised(splits.train, tokenizer, rules, variant.max_length, _teacher_scores(variant, splits)),
         eval_dataset=_tokenised(splits.validation, tokenizer, rules, variant.max_length),
         data_collator=DataCollatorWithPadding(tokenizer),
-        compute_loss_func=_Loss(variant, label_weights(splits.train.label_ids(), variant.label_balance)),
+        compute_loss_func=Loss(variant, label_weights(splits.train.label_ids(), variant.label_balance)),
         compute_metrics=_validation_metrics,
         callbacks=[EarlyStoppingCallback(variant.patience)],
     )
@@ -123,42 +127,76 @@ def _arguments(variant: EncoderVariant, run: Path, sentences: int) -> TrainingAr
     return arguments
 
 
-def _tokenised(rows: Annotations, tokenizer: PreTrainedTokenizerBase, rules: list[str], max_length: int) -> Any:
+def _teacher_scores(variant: EncoderVariant, splits: Splits) -> Scores | None:
+    """The teacher's scores of the training sentences, shape (sentences, 3).
+
+    Raises:
+        DetenteError: it is no model directory, or has learned from sentences that this variant holds out.
+    """
+    if variant.teacher is None:
+        return None
+    teacher = open_model(Path(variant.teacher))
+    learned = training_texts(teacher)
+    held_out = [*splits.validation.texts(), *splits.test.texts()]
+    leaked = sum(text_fingerprint(text) in learned for text in held_out)
+    if leaked:
+        raise DetenteError(
+            f"{variant.teacher}: was trained on {leaked:,} sentences that are held out here; train teacher and student "
+            "on the same annotation files"
+        )
+    return load_classifier(teacher).score(splits.train.texts())
+
+
+def _tokenised(
+    rows: Annotations,
+    tokenizer: PreTrainedTokenizerBase,
+    rules: list[str],
+    max_length: int,
+    teacher_scores: Scores | None = None,
+) -> Any:
+    """A dataset whose `labels` are numbers: label id, rule id, and the teacher's three scores if there is one."""
     rule_ids = {rule: index for index, rule in enumerate(rules)}
 
-    def encode(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    def encode(batch: dict[str, list[Any]], indices: list[int]) -> dict[str, list[Any]]:
         input_ids = tokenizer(batch["text"], truncation=True, max_length=max_length)["input_ids"]
         return {
             "input_ids": input_ids,
             "length": [len(ids) for ids in input_ids],
             "labels": [
-                [label, rule_ids.get(rule, NO_RULE)] for label, rule in zip(batch["label"], batch["rule"], strict=True)
+                [float(label), float(rule_ids.get(rule, NO_RULE))]
+                + ([] if teacher_scores is None else teacher_scores[index].tolist())
+                for label, rule, index in zip(batch["label"], batch["rule"], indices, strict=True)
             ],
         }
 
     dataset = rows.to_dataset()
-    return dataset.map(encode, batched=True, remove_columns=dataset.column_names, desc="tokenising")
+    return dataset.map(encode, batched=True, with_indices=True, remove_columns=dataset.column_names, desc="tokenising")
 
 
-class _Loss:
-    """Cross-entropy over the label logits plus the weighted one over the rule logits, meaned over the batch."""
+class Loss:
+    """Cross-entropy over the label logits plus the weighted one over the rule logits, meaned over the batch.
+
+    With a teacher, part of the former is taken against its scores.
+    """
 
     def __init__(self, variant: EncoderVariant, weights: torch.Tensor) -> None:
         self._weights = weights
         self._smoothing = variant.label_smoothing
         self._rule_weight = variant.rule_loss_weight
+        self._distillation_weight = variant.distillation_weight if variant.teacher else 0.0
 
     def __call__(self, outputs: Any, targets: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:  # noqa: ARG002
-        """`targets` has shape (batch, 2): label id and rule id."""
+        """`targets` has shape (batch, 2 or 5): label id, rule id, and in training the teacher's scores if any."""
         logits = outputs.logits.float()
+        labels, rules, teacher_scores = targets[:, 0].long(), targets[:, 1].long(), targets[:, 2:]
         loss = cross_entropy(
-            logits[:, : len(LABELS)],
-            targets[:, 0],
-            weight=self._weights.to(logits.device),
-            label_smoothing=self._smoothing,
+            logits[:, : len(LABELS)], labels, weight=self._weights.to(logits.device), label_smoothing=self._smoothing
         )
-        if self._rule_weight and (targets[:, 1] != NO_RULE).any():
-            loss = loss + self._rule_weight * cross_entropy(logits[:, len(LABELS) :], targets[:, 1])
+        if teacher_scores.shape[1]:
+            taught = cross_entropy(logits[:, : len(LABELS)], teacher_scores)
+            loss = (1 - self._distillation_weight) * loss + self._distillation_weight * taught
+        if self._rule_weight and (rules != NO_RULE).any():
+            loss = loss + self._rule_weight * cross_entropy(logits[:, len(LABELS) :], rules)
         return loss
 
 
@@ -169,9 +207,31 @@ def label_weights(label_ids: list[int], balance: float) -> torch.Tensor:
 
 
 def _validation_metrics(prediction: EvalPrediction) -> dict[str, float]:
-    labels = np.asarray(prediction.label_ids)[:, 0]
+    labels = np.asarray(prediction.label_ids)[:, 0].astype(int)
     found = np.asarray(prediction.predictions)[:, : len(LABELS)].argmax(axis=1)
     return {"macro_f1": float(f1_score(labels, found, average="macro"))}
+
+
+def keep_layers(model: PreTrainedModel, count: int) -> None:
+    """Cut an encoder down to `count` of its layers, first and last among them, spread evenly, in place.
+
+    Raises:
+        DetenteError: it has fewer layers, or none that can be told from its configuration.
+    """
+    config, total = model.config, getattr(model.config, "num_hidden_layers", 0)
+    stacks = [
+        (parent, name)
+        for parent in model.modules()
+        for name, child in parent.named_children()
+        if isinstance(child, torch.nn.ModuleList) and len(child) == total
+    ]
+    if not 1 <= count <= total or len(stacks) != 1:
+        raise DetenteError(f"layers is {count}; {config.model_type} has {total} that can be chosen from")
+    kept = np.linspace(0, total - 1, count).round().astype(int)
+    parent, name = stacks[0]
+    layers = getattr(parent, name)
+    setattr(parent, name, torch.nn.ModuleList([layers[int(index)] for index in kept]))
+    config.num_hidden_layers = count
 
 
 def label_head(model: PreTrainedModel) -> PreTrainedModel:

@@ -8,23 +8,28 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
+import torch
 from accelerate import PartialState
 from filelock import FileLock, Timeout
+from transformers import AutoModelForSequenceClassification
 
 from detente.errors import DetenteError
 from detente.inference import load_classifier
-from detente.model import ModelDirectory
+from detente.labels import LABELS
+from detente.model import TRAINING_TEXTS, ModelDirectory, open_model
 from eval.metrics import figures
-from training import baseline, export, finetune
+from training import baseline, export, finetune, frozen
 from training.calibration import fit_temperature
-from training.config import EncoderVariant, TfidfVariant, Variant
+from training.config import EncoderVariant, FrozenVariant, QuantisedVariant, TfidfVariant, Variant
 from training.data import Splits, load_splits
+from training.lineage import code_fingerprint, config_of, parent_of
+from training.onnx_graph import write_int8_onnx
 
 log = logging.getLogger(__name__)
 
@@ -36,21 +41,31 @@ def train(variant: Variant, more: Sequence[Path], out: Path, runs: Path) -> dict
     last of them. Returns the held-out figures that the manifest holds, {} on all but the main process.
 
     Raises:
-        DetenteError: bad annotations or configuration.
+        DetenteError: bad annotations or configuration, or a parent model that is not there.
     """
     started = time.monotonic()
     out = export.checked_target(out)
+    parent = parent_of(variant)
     splits = load_splits(variant, more)
+    if parent:
+        splits.provenance["parent"] = parent
     log.warning("sentences: %s", ", ".join(f"{n:,} {s}" for s, n in splits.provenance["sentences"].items()))
-    if isinstance(variant, EncoderVariant):
-        run = runs / f"{variant.name}-{_run_key(variant, splits)}"
-        with _locked(run):
-            held_out = _train_encoder(variant, splits, out, run)
-        if not PartialState().is_main_process:
-            return {}
-    elif isinstance(variant, TfidfVariant):
-        held_out = _train_baseline(variant, splits, out)
-    log.warning("%s written after %.0f minutes", out, (time.monotonic() - started) / 60)
+    making = _Making(variant, splits, out, started)
+    match variant:
+        case EncoderVariant():
+            run = runs / f"{variant.name}-{_run_key(variant, splits)}"
+            with _locked(run):
+                held_out = making.encoder(variant, run)
+        case FrozenVariant():
+            held_out = making.frozen(variant)
+        case QuantisedVariant():
+            held_out = making.quantised(variant)
+        case TfidfVariant():
+            held_out = making.baseline(variant)
+        case _:
+            raise TypeError(type(variant))
+    if held_out:
+        log.warning("%s written after %.1f minutes", out, (time.monotonic() - started) / 60)
     return held_out
 
 
@@ -78,55 +93,121 @@ def _locked(run: Path) -> Iterator[None]:
         raise DetenteError(f"{run}: another command is training the same variant on the same data") from None
 
 
-def _train_encoder(variant: EncoderVariant, splits: Splits, out: Path, run: Path) -> dict[str, Any]:
-    model, tokenizer = finetune.fine_tune(variant, splits, run)
-    if not PartialState().is_main_process:
-        return {}
-    validation = export.encoder_logits(model, tokenizer, splits.validation.texts(), variant.max_length)
-    temperature = fit_temperature(validation, np.array(splits.validation.label_ids()))
-    export.fold_temperature(model, temperature)
-    test = export.encoder_logits(model, tokenizer, splits.test.texts(), variant.max_length)
-    with export.new_directory(out) as directory:
-        export.write_encoder(model, tokenizer, variant.max_length, directory)
-        facts = _facts(variant, "encoder", splits, temperature)
-        facts = replace(facts, max_length=variant.max_length, pad_id=tokenizer.pad_token_id)
-        return _finish(facts, splits, test, directory)
+@dataclass(frozen=True)
+class _Making:
+    """One model in the making: how each kind of variant gets its weights, and what all of them end with."""
 
+    variant: Variant
+    splits: Splits
+    out: Path
+    started: float
 
-def _train_baseline(variant: TfidfVariant, splits: Splits, out: Path) -> dict[str, Any]:
-    pipeline = baseline.fit_baseline(variant, splits.train)
-    validation = baseline.baseline_logits(pipeline, splits.validation.texts())
-    temperature = fit_temperature(validation, np.array(splits.validation.label_ids()))
-    baseline.fold_temperature(pipeline, temperature)
-    test = baseline.baseline_logits(pipeline, splits.test.texts()) if splits.test.rows else np.zeros((0, 3))
-    with export.new_directory(out) as directory:
-        onnx.save(baseline.baseline_to_onnx(pipeline), directory / "model.onnx")
-        return _finish(_facts(variant, "tfidf", splits, temperature), splits, test, directory)
+    def encoder(self, variant: EncoderVariant, run: Path) -> dict[str, Any]:
+        splits, resumed = self.splits, run.is_dir() and any(run.iterdir())
+        model, tokenizer = finetune.fine_tune(variant, splits, run)
+        if not PartialState().is_main_process:
+            return {}
+        validation = export.encoder_logits(model, tokenizer, splits.validation.texts(), variant.max_length)
+        temperature = fit_temperature(validation, np.array(splits.validation.label_ids()))
+        export.fold_temperature(model, temperature)
+        test = export.encoder_logits(model, tokenizer, splits.test.texts(), variant.max_length)
+        with export.new_directory(self.out) as directory:
+            export.write_encoder(model, tokenizer, variant.max_length, directory)
+            return self._finish(
+                directory, test, kind="encoder", temperature=temperature, max_length=variant.max_length,
+                pad_id=tokenizer.pad_token_id, resumed=resumed,
+            )  # fmt: skip
 
+    def frozen(self, variant: FrozenVariant) -> dict[str, Any]:
+        splits = self.splits
+        model, tokenizer = frozen.fit_frozen(variant, splits.train)
+        validation = frozen.frozen_logits(model, tokenizer, splits.validation.texts(), variant.max_length)
+        temperature = fit_temperature(validation, np.array(splits.validation.label_ids()))
+        export.fold_temperature(model, temperature)
+        test = frozen.frozen_logits(model, tokenizer, splits.test.texts(), variant.max_length)
+        with export.new_directory(self.out) as directory:
+            frozen.write_frozen(model, tokenizer, variant.max_length, directory)
+            return self._finish(
+                directory, test, kind="frozen", temperature=temperature, max_length=variant.max_length,
+                pad_id=tokenizer.pad_token_id,
+            )  # fmt: skip
 
-def _facts(variant: Variant, kind: str, splits: Splits, temperature: float) -> export.Facts:
-    return export.Facts(
-        name=variant.name,
-        kind=kind,
-        max_length=0,
-        pad_id=0,
-        temperature=temperature,
-        data=splits.provenance,
-        config={"kind": kind, **asdict(variant)},
-    )
+    def quantised(self, variant: QuantisedVariant) -> dict[str, Any]:
+        """The parent's files with another graph; its temperature lies in its weights, and its training texts count."""
+        parent = open_model(Path(variant.model))
+        if parent.manifest["kind"] != "encoder":
+            raise DetenteError(
+                f"{variant.model}: is of kind {parent.manifest['kind']}; only an encoder can be quantised"
+            )
+        model = AutoModelForSequenceClassification.from_pretrained(
+            parent.path, dtype=torch.float32, use_safetensors=True, local_files_only=True
+        ).eval()
+        self.splits.provenance.update({**parent.manifest["data"], "parent": parent.version})
+        single = load_classifier(parent).score(self.splits.test.texts())
+        with export.new_directory(self.out) as directory:
+            for name in parent.manifest["files"]:
+                if not name.startswith("model.onnx"):
+                    shutil.copyfile(parent.path / name, directory / name)
+            write_int8_onnx(
+                model, directory / "model.onnx", per_channel=variant.per_channel, reduce_range=variant.reduce_range
+            )
+            kept = {key: parent.manifest[key] for key in ("temperature", "max_length", "pad_id")}
+            return self._finish(directory, single, kind="encoder", **kept)
 
+    def baseline(self, variant: TfidfVariant) -> dict[str, Any]:
+        splits = self.splits
+        pipeline = baseline.fit_baseline(variant, splits.train)
+        validation = baseline.baseline_logits(pipeline, splits.validation.texts())
+        temperature = fit_temperature(validation, np.array(splits.validation.label_ids()))
+        baseline.fold_temperature(pipeline, temperature)
+        test = baseline.baseline_logits(pipeline, splits.test.texts()) if splits.test.rows else np.zeros((0, 3))
+        with export.new_directory(self.out) as directory:
+            onnx.save(baseline.baseline_to_onnx(pipeline), directory / "model.onnx")
+            return self._finish(directory, test, kind="tfidf", temperature=temperature)
 
-def _finish(facts: export.Facts, splits: Splits, logits: Any, directory: Path) -> dict[str, Any]:
-    """Measure the exported model as users will run it, then write card and manifest with what was measured."""
-    export.write_training_texts(splits.train, directory)
-    classifier = load_classifier(ModelDirectory(directory, asdict(facts)))
-    measured = {}
-    for name, split in (("validation", splits.validation), ("test", splits.test)):
-        if split.rows:
-            scores = classifier.score(split.texts())
-            measured[name] = figures(split.label_ids(), scores).to_json()
-    agreement = float((scores.argmax(axis=1) == logits.argmax(axis=1)).mean()) if splits.test.rows else None
-    held_out = {"test": measured["test"]} if "test" in measured else {}
-    facts = replace(facts, validation=measured["validation"], held_out=held_out, agreement=agreement)
-    export.write_manifest(facts, directory)
-    return measured
+    def _finish(
+        self,
+        directory: Path,
+        reference: Any,
+        *,
+        kind: str,
+        temperature: float,
+        max_length: int = 0,
+        pad_id: int = 0,
+        resumed: bool = False,
+    ) -> dict[str, Any]:
+        """Measure the exported model as users will run it, then write card and manifest with what was measured.
+
+        `reference` are logits or scores of the test sentences from the model before export, shape (sentences, 3).
+        """
+        splits = self.splits
+        if not (directory / TRAINING_TEXTS).exists():
+            export.write_training_texts(splits.train, directory)
+        facts = export.Facts(
+            name=self.variant.name,
+            kind=kind,
+            max_length=max_length,
+            pad_id=pad_id,
+            temperature=temperature,
+            data=splits.provenance,
+            config=config_of(self.variant),
+            code=code_fingerprint(),
+            training_seconds=None,
+        )
+        classifier = load_classifier(ModelDirectory(directory, {**asdict(facts), "labels": list(LABELS)}))
+        measured = {}
+        for name, split in (("validation", splits.validation), ("test", splits.test)):
+            if split.rows:
+                scores = classifier.score(split.texts())
+                measured[name] = figures(split.label_ids(), scores).to_json()
+        agreement = float((scores.argmax(axis=1) == reference.argmax(axis=1)).mean()) if splits.test.rows else None
+        seconds = None if resumed else round(time.monotonic() - self.started, 1)
+        facts = replace(
+            facts,
+            validation=measured["validation"],
+            held_out={"test": measured["test"]} if "test" in measured else {},
+            agreement=agreement,
+            training_seconds=seconds,
+        )
+        export.write_manifest(facts, directory)
+        return measured

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from detente.errors import DetenteError
+from detente.inference import load_classifier
 from detente.model import MANIFEST, open_model
 
 
@@ -38,9 +39,16 @@ def test_a_missing_file_is_refused(copy: Path) -> None:
         open_model(copy)
 
 
-def test_another_label_order_is_refused(copy: Path) -> None:
+def test_a_model_with_another_label_order_gives_the_same_scores(copy: Path, tiny_model: Path) -> None:
+    sentences = ["Shells fell on the port.", "Talks resume on Monday."]
+    expected = load_classifier(open_model(tiny_model)).score(sentences)
     edit(copy, labels=["neutral", "escalation", "de-escalation"])
-    with pytest.raises(DetenteError, match=r"its labels are \['neutral', .*expected \['escalation'"):
+    assert load_classifier(open_model(copy)).score(sentences).tolist() == expected[:, [1, 2, 0]].tolist()
+
+
+def test_other_labels_are_refused(copy: Path) -> None:
+    edit(copy, labels=["positive", "negative", "neutral"])
+    with pytest.raises(DetenteError, match=r"its labels are \['positive', .*expected \['escalation'"):
         open_model(copy)
 
 

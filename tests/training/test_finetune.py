@@ -19,7 +19,7 @@ from detente.labels import LABELS
 from detente.model import open_model
 from training.__main__ import main
 from training.config import EncoderVariant
-from training.finetune import NO_RULE, _last_checkpoint, _Loss, label_weights
+from training.finetune import NO_RULE, Loss, _last_checkpoint, label_weights
 
 
 def figures(model: Path) -> list[dict[str, object]]:
@@ -109,7 +109,7 @@ def test_no_path_of_this_machine_is_in_the_exported_files(tiny_model: Path) -> N
 
 @pytest.mark.parametrize("weight", [0.0, 0.5])
 def test_the_loss_is_that_of_the_labels_plus_the_weighted_one_of_the_rules(weight: float) -> None:
-    loss = _Loss(EncoderVariant(name="x", encoder="x", rule_loss_weight=weight), torch.ones(3))
+    loss = Loss(EncoderVariant(name="x", encoder="x", rule_loss_weight=weight), torch.ones(3))
     logits = torch.zeros((2, 5))
     targets = torch.tensor([[0, 1], [2, NO_RULE]])
     outputs = type("Outputs", (), {"logits": logits})

@@ -13,6 +13,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from detente.annotations import Annotations
 from detente.errors import DetenteError
 from detente.inference import load_classifier, softmax
+from detente.labels import LABELS
 from detente.model import ModelDirectory, open_model
 from tests.conftest import SEEDS
 from training import export
@@ -111,7 +112,7 @@ def test_the_baseline_gives_the_same_logits_as_scikit_learn(sample_annotations: 
     pipeline = fit_baseline(TfidfVariant(name="x", min_documents=1), sample_annotations)
     onnx.save(baseline_to_onnx(pipeline), tmp_path / "model.onnx")
     texts = [*sample_annotations.texts(), "ÉMEUTE in the U.S. army", "…", "Talks TALKS talks 24/7"]
-    scores = load_classifier(ModelDirectory(tmp_path, {"kind": "tfidf"})).score(texts)
+    scores = load_classifier(ModelDirectory(tmp_path, {"kind": "tfidf", "labels": list(LABELS)})).score(texts)
     logits = baseline_logits(pipeline, texts)
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     assert np.allclose(scores, expected, atol=1e-5)

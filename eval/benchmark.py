@@ -1,0 +1,168 @@
+"""The command `python -m eval benchmark CONFIG… [--model DIR…]`: trains what is missing, measures all, ranks them.
+
+Training, quality and speed are each done again only for what changed. Speeds compare only within one run on one
+machine, so that one new model has all of them timed anew, in rounds that take every model in turn.
+"""
+
+import argparse
+import graphlib
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import yaml
+from rich.console import Console
+from rich.progress import Progress
+
+from detente.atomic import atomic_writer
+from detente.errors import DetenteError, UsageError
+from detente.inference import Scores, load_classifier
+from detente.model import ModelDirectory, open_model
+from eval.__main__ import add_sets, chosen_sets
+from eval.compare import headline
+from eval.leaderboard import Leaderboard, write_leaderboard
+from eval.report import make_report
+from eval.sets import EvaluationSet
+from eval.timing import KEPT, code, key_of, machine, measure_speeds, timed_set
+
+
+def command(arguments: list[str]) -> int:
+    """Run the command; returns the exit code: 1 if a variant failed.
+
+    Raises:
+        DetenteError: there is nothing to measure on, or nothing could be measured.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m eval benchmark",
+        description="Train the variants that are missing or whose config, data or code changed, measure all of them on "
+        "the same sets and machine, and write LEADERBOARD.md, leaderboard.json and leaderboard.svg. A variant that "
+        "fails is reported, and the others go on.",
+    )
+    parser.add_argument("configs", type=Path, nargs="*", metavar="CONFIG", help="variants, such as configs/*.yaml")
+    parser.add_argument("--model", type=Path, nargs="+", default=[], metavar="DIR", help="models that exist already")
+    add_sets(parser)
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of timing; medians are reported (3)")
+    parser.add_argument("--out", type=Path, default=Path("eval"), metavar="DIR", help="where the results go (eval)")
+    options = parser.parse_args(arguments)
+    if not options.configs and not options.model:
+        raise UsageError("nothing to benchmark; name configs, such as configs/*.yaml, or --model DIR")
+    if not options.out.is_dir():
+        raise UsageError(f"{options.out}: no such folder for the results")
+    console = Console(stderr=True)
+    sets, timed = chosen_sets(options), timed_set()
+    failures: dict[str, str] = {}
+    paths = [*_train(options.configs, failures, console), *options.model]
+    scored = _score(paths, sets, failures, console)
+    if not scored:
+        raise DetenteError("\n".join(["no variant could be measured", *(f"{k}: {v}" for k, v in failures.items())]))
+    # The best on the first set leads, and the others are compared with it.
+    scored.sort(key=lambda one: -headline(sets[0], one.scores[0]))
+    models = [one.model for one in scored]
+    report = make_report(models, sets, lambda number, found: scored[number].scores[sets.index(found)], "cpu",
+                         options.draws)  # fmt: skip
+    speeds = measure_speeds(dict(zip(report.models, models, strict=True)), timed, options.rounds, failures, console)
+    leaderboard = Leaderboard(
+        report=report,
+        speeds=speeds,
+        sizes_mb={n: _size_mb(m) for n, m in zip(report.models, models, strict=True)},
+        training_minutes={n: _minutes(m) for n, m in zip(report.models, models, strict=True)},
+        failures=failures,
+        machine=machine(),
+        command="python -m eval benchmark " + " ".join(arguments),
+        timed_sentences=len(timed.sentences()),
+    )
+    write_leaderboard(leaderboard, options.out)
+    console.print(f"{options.out}/LEADERBOARD.md written: {len(models)} models, {len(failures)} failures")
+    for name, reason in failures.items():
+        console.print(f"[red]failed[/] {name}: {reason}", highlight=False)
+    return 1 if failures else 0
+
+
+def _in_order(configs: Sequence[Path]) -> list[Path]:
+    """Configs so that one which names the model directory of another (its teacher, say) comes after it."""
+    made = {f"models/{config.stem}": config for config in configs}
+    needs: dict[Path, set[Path]] = {}
+    for config in configs:
+        try:
+            values = yaml.safe_load(config.read_text(encoding="utf-8"))
+        except (OSError, ValueError, yaml.YAMLError):
+            values = None  # training says what is wrong with it
+        named = values.values() if isinstance(values, dict) else ()
+        needs[config] = {made[value] for value in named if isinstance(value, str) and value in made} - {config}
+    try:
+        return list(graphlib.TopologicalSorter(needs).static_order())
+    except graphlib.CycleError as error:
+        raise UsageError(f"{', '.join(map(str, error.args[1]))}: need each other; one has to come first") from error
+
+
+def _train(configs: Sequence[Path], failures: dict[str, str], console: Console) -> list[Path]:
+    """Train what changed, each in a process of its own; returns the model directories that are there."""
+    there = []
+    for number, config in enumerate(_in_order(configs), start=1):
+        console.print(f"[bold]\\[{number}/{len(configs)}] {config}[/]", highlight=False)
+        arguments = [sys.executable, "-m", "training", str(config), "--if-changed"]
+        with subprocess.Popen(arguments, stderr=subprocess.PIPE) as process:  # noqa: S603 - our own command
+            tail = b""
+            # Passed on as it comes, since it holds training's progress bar.
+            while process.stderr and (chunk := os.read(process.stderr.fileno(), 4096)):
+                sys.stderr.buffer.write(chunk)
+                sys.stderr.flush()
+                tail = (tail + chunk)[-4096:]
+        if process.returncode == 0:
+            there.append(Path("models") / config.stem)
+        else:
+            lines = tail.decode(errors="replace").strip().splitlines()
+            told = [line.removeprefix("training: ") for line in lines if line.startswith("training: ")]
+            failures[config.stem] = (told or lines or [f"exit code {process.returncode}"])[0 if told else -1]
+    return there
+
+
+@dataclass(frozen=True)
+class _Scored:
+    model: ModelDirectory
+    scores: list[Scores]
+
+
+def _score(
+    paths: Sequence[Path], sets: Sequence[EvaluationSet], failures: dict[str, str], console: Console
+) -> list[_Scored]:
+    """Scores of every model on every set; kept, so that the same model scores the same sentences once."""
+    scored = []
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("scoring", total=len(paths) * len(sets))
+        for path in dict.fromkeys(paths):
+            progress.update(task, description=f"scoring with {path.name}")
+            try:
+                model = open_model(path)
+                classifier = None
+                found = []
+                for one in sets:
+                    kept = KEPT / f"{key_of(model.version, code(), *one.sentences())}.npy"
+                    if kept.is_file():
+                        found.append(np.load(kept, allow_pickle=False))
+                    else:
+                        classifier = classifier or load_classifier(model)
+                        found.append(classifier.score(one.sentences()))
+                        KEPT.mkdir(parents=True, exist_ok=True)
+                        with atomic_writer(kept) as file:
+                            np.save(file, found[-1], allow_pickle=False)
+                    progress.advance(task)
+                scored.append(_Scored(model, found))
+            except Exception as error:
+                failures[path.name] = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return scored
+
+
+def _size_mb(model: ModelDirectory) -> float:
+    """Megabytes of the files that scoring on the CPU needs."""
+    names = [name for name in model.manifest["files"] if name.startswith("model.onnx") or name == "tokenizer.json"]
+    return float(sum((model.path / name).stat().st_size for name in names)) / 1e6
+
+
+def _minutes(model: ModelDirectory) -> float | None:
+    seconds: float | None = model.manifest.get("training_seconds")
+    return None if seconds is None else seconds / 60

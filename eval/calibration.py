@@ -1,0 +1,74 @@
+"""How far scores can be trusted: calibration error, reliability, and what setting doubtful sentences aside brings."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from sklearn.metrics import brier_score_loss
+
+from detente.inference import Scores
+from detente.labels import LABELS
+from eval.metrics import figures
+
+BINS: Final = 15
+COVERAGES: Final = tuple(round(1 - 0.05 * step, 2) for step in range(15))
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Sentences of like confidence: how many, their mean confidence, and the share whose label is right."""
+
+    sentences: int
+    confidence: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Calibration on one set.
+
+    `expected_error` is the expected calibration error of the top label over bins of equal mass (Naeini, Cooper and
+    Hauskrecht 2015; Nguyen and O'Connor 2015 for the equal mass). `brier` is the mean squared distance of the scores
+    from the true label, summed over labels: 0 at best, 2 at worst (Brier 1950).
+    """
+
+    expected_error: float
+    brier: float
+    bins: list[Bin]
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Macro-F1 on the share of the sentences that the model is most certain of."""
+
+    share: float
+    sentences: int
+    macro_f1: float
+
+
+def calibration(label_ids: Sequence[int], scores: Scores, bins: int = BINS) -> Calibration:
+    """Calibration of scores, shape (sentences, 3); with fewer sentences than bins, every sentence is a bin."""
+    true = np.asarray(label_ids)
+    confidence, right = scores.max(axis=1).astype(float), scores.argmax(axis=1) == true
+    order = np.argsort(confidence, kind="stable")
+    filled = [
+        Bin(len(chosen), float(confidence[chosen].mean()), float(right[chosen].mean()))
+        for chosen in np.array_split(order, min(bins, len(order)))
+    ]
+    error = sum(one.sentences * abs(one.confidence - one.accuracy) for one in filled) / len(true)
+    # Rows of float32 scores sum to 1 only nearly, which scikit-learn refuses.
+    exact = scores.astype(float) / scores.astype(float).sum(axis=1, keepdims=True)
+    brier = brier_score_loss(true, exact, labels=range(len(LABELS)), scale_by_half=False)
+    return Calibration(float(error), float(brier), filled)
+
+
+def coverage(label_ids: Sequence[int], scores: Scores) -> list[Coverage]:
+    """Macro-F1 at each of `COVERAGES`, the least certain sentences set aside first."""
+    true = np.asarray(label_ids)
+    order = np.argsort(-scores.max(axis=1), kind="stable")
+    found = []
+    for share in COVERAGES:
+        kept = order[: max(1, round(share * len(order)))]
+        found.append(Coverage(share, len(kept), figures(true[kept].tolist(), scores[kept]).macro_f1))
+    return found

@@ -1,0 +1,77 @@
+"""Figures on parts of a set: by register, rule, region, source, length and how sure the annotators were."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from detente.annotations import Annotation
+from detente.inference import Scores
+from detente.labels import LABEL_IDS, LABELS
+from eval.metrics import figures
+from eval.sets import LabelledSet
+from eval.significance import GroupBootstrap, Interval, interval, macro_f1
+
+# Upper ends in words; a news sentence has 22 on average.
+_LENGTHS: Final = (10, 20, 30, 40)
+# A source has one slice if it gives a hundredth of the set; the others together are one.
+_RARE: Final = 0.01
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One part of a set. With one label in it, macro-F1 says little: look at `accuracy`, which then is its recall."""
+
+    dimension: str
+    value: str
+    sentences: int
+    accuracy: float
+    macro_f1: float
+    macro_f1_interval: Interval | None
+    labels: list[str]
+
+
+def measure_slices(labelled: LabelledSet, scores: Scores, draws: int) -> list[Slice]:
+    """Every part that has sentences, largest first within its dimension; dimensions that no row fills are left out."""
+    rows = labelled.annotations.rows
+    found = []
+    for dimension, value_of in _DIMENSIONS.items():
+        values = [value_of(row) for row in rows]
+        if not any(values):
+            continue
+        counts = {value: values.count(value) for value in set(values)}
+        rare = {value for value, count in counts.items() if count < _RARE * len(rows)}
+        names = [("others" if value in rare and len(rare) > 1 else value) or "not given" for value in values]
+        for name in sorted(set(names), key=lambda one: (-names.count(one), one)):
+            chosen = [index for index, value in enumerate(names) if value == name]
+            found.append(_slice(dimension, name, [rows[i] for i in chosen], scores[chosen], draws))
+    return found
+
+
+def _slice(dimension: str, value: str, rows: list[Annotation], scores: Scores, draws: int) -> Slice:
+    true = [LABEL_IDS[row.label] for row in rows]
+    measured = figures(true, scores)
+    confusions = GroupBootstrap([row.group for row in rows], draws).confusions(true, scores.argmax(axis=1), len(LABELS))
+    labels = [str(label) for index, label in enumerate(LABELS) if index in true]
+    return Slice(
+        dimension, value, len(rows), measured.accuracy, measured.macro_f1, interval(macro_f1(confusions)), labels
+    )
+
+
+def _length(row: Annotation) -> str:
+    words = len(row.text.split())
+    bounds = (0, *_LENGTHS)
+    place = int(np.searchsorted(_LENGTHS, words))
+    return f"{bounds[place] + 1}-{bounds[place + 1]} words" if place < len(_LENGTHS) else f"over {_LENGTHS[-1]} words"
+
+
+_SURE: Final = {"1": "sure", "0": "not sure"}
+_DIMENSIONS: Final[dict[str, Callable[[Annotation], str]]] = {
+    "register": lambda row: row.register,
+    "rule": lambda row: row.rule,
+    "region": lambda row: row.region,
+    "source": lambda row: row.source,
+    "length": _length,
+    "sure": lambda row: _SURE.get(row.sure, row.sure),
+}

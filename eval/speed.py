@@ -1,0 +1,73 @@
+"""Times one way to run one model, in a process of its own: `python -m eval.speed MODEL WAY WORK.json`.
+
+Ways: `cpu` (ONNX Runtime), a torch device such as `cuda`, and `pipeline-N`, the transformers pipeline at batch size N,
+which is what a notebook would do. Imports little, since its peak memory is one of the figures.
+"""
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+PIPELINE: Final = "pipeline-"
+_WARM_UP: Final = 32
+
+Label = Callable[[Sequence[str]], list[str]]
+
+
+def main() -> None:
+    """Time the way and print the figures as one JSON line. With no sentences to time, label one article and end."""
+    model, way, work = Path(sys.argv[1]), sys.argv[2], json.loads(Path(sys.argv[3]).read_text(encoding="utf-8"))
+    label = _pipeline(model, int(way.removeprefix(PIPELINE))) if way.startswith(PIPELINE) else _classifier(model, way)
+    sentences, articles = work["sentences"], work["articles"]
+    label((sentences or articles[0])[:_WARM_UP])
+    if not sentences:
+        return
+    started = time.perf_counter()
+    labels = label(sentences)
+    seconds = time.perf_counter() - started
+    figures: dict[str, Any] = {
+        "sentences_per_second": len(sentences) / seconds,
+        "sentence_ms": _latencies(label, [[sentence] for sentence in work["single"]]),
+        "article_ms": _latencies(label, articles),
+        # Kilobytes on Linux, bytes on macOS.
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2),
+        "labels": labels,
+    }
+    print(json.dumps(figures))  # noqa: T201 - what the benchmark reads
+
+
+def _latencies(label: Label, inputs: Sequence[Sequence[str]]) -> list[float]:
+    """Milliseconds of each input on its own, shape (inputs,)."""
+    found = []
+    for sentences in inputs:
+        started = time.perf_counter()
+        label(sentences)
+        found.append(1000 * (time.perf_counter() - started))
+    return found
+
+
+def _classifier(model: Path, device: str) -> Label:
+    from detente.inference import load_classifier
+    from detente.labels import LABELS
+    from detente.model import open_model
+
+    classifier = load_classifier(open_model(model), device)
+    return lambda sentences: [str(LABELS[index]) for index in classifier.score(sentences).argmax(axis=1)]
+
+
+def _pipeline(model: Path, batch_size: int) -> Label:
+    from transformers import pipeline
+    from transformers.utils.logging import disable_progress_bar, set_verbosity_error
+
+    disable_progress_bar()
+    set_verbosity_error()
+    classify = pipeline("text-classification", model=str(model), device="cpu", truncation=True)
+    return lambda sentences: [found["label"] for found in classify(list(sentences), batch_size=batch_size)]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""The variants beside plain fine-tuning: fewer layers, a teacher, a frozen encoder, 8-bit matrices; and lineage."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from detente.annotations import Annotation, write_annotations
+from detente.inference import load_classifier
+from detente.model import open_model
+from training.__main__ import main
+from training.config import EncoderVariant
+from training.finetune import Loss
+
+TEXTS = ["Shells fell on the port.", "Talks resume on Monday between the two armies.", "The bank kept its rate."]
+
+
+@pytest.fixture
+def train(tmp_path: Path, sample_file: Path) -> Callable[..., int]:
+    def run(name: str, *arguments: str, **values: object) -> int:
+        config = tmp_path / f"{name}.yaml"
+        config.write_text(yaml.safe_dump({"annotations": [str(sample_file)], **values}), encoding="utf-8")
+        return main([str(config), "--out", str(tmp_path / name), "--runs", str(tmp_path / "runs"), *arguments])
+
+    return run
+
+
+def manifest(path: Path) -> dict:
+    return json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+
+
+FAST = {"max_length": 32, "epochs": 1, "batch_size": 8, "learning_rate": 1e-3}
+
+
+def test_a_cut_encoder_keeps_the_layers_asked_for(
+    train: Callable[..., int], tmp_path: Path, tiny_encoder: Path
+) -> None:
+    assert train("one", kind="encoder", encoder=str(tiny_encoder), layers=1, **FAST) == 0
+    assert json.loads((tmp_path / "one/config.json").read_text(encoding="utf-8"))["num_hidden_layers"] == 1
+    model = open_model(tmp_path / "one")
+    on_onnx, on_torch = (load_classifier(model, device).score(TEXTS) for device in ("cpu", "torch-cpu"))
+    assert on_onnx == pytest.approx(on_torch, abs=1e-3)
+
+
+def test_more_layers_than_there_are_is_told(
+    train: Callable[..., int], tiny_encoder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train("three", kind="encoder", encoder=str(tiny_encoder), layers=3, **FAST) == 1
+    assert "layers is 3; bert has 2" in capsys.readouterr().err
+
+
+def test_a_student_learns_from_its_teacher(
+    train: Callable[..., int], tmp_path: Path, tiny_encoder: Path, tiny_model: Path
+) -> None:
+    settings = {"kind": "encoder", "encoder": str(tiny_encoder), **FAST}
+    assert train("alone", **settings) == 0
+    assert train("taught", **settings, teacher=str(tiny_model)) == 0
+    alone, taught = (manifest(tmp_path / name) for name in ("alone", "taught"))
+    assert alone["files"]["model.safetensors"] != taught["files"]["model.safetensors"]
+    assert taught["data"]["parent"] == open_model(tiny_model).version
+
+
+def test_the_loss_mixes_labels_and_teacher_by_the_distillation_weight() -> None:
+    variant = EncoderVariant(name="v", encoder="e", teacher="t", distillation_weight=0.25)
+    loss = Loss(variant, torch.ones(3))
+    logits = torch.tensor([[2.0, 0.0, 0.0]])
+    # log-softmax of (2, 0, 0) is -0.2395 for the first and -2.2395 for the others.
+    on_label, on_teacher = 2.239540, 0.5 * 0.239540 + 0.5 * 2.239540
+    found = loss(SimpleNamespace(logits=logits), torch.tensor([[1.0, -100.0, 0.5, 0.5, 0.0]]))
+    assert float(found) == pytest.approx(0.75 * on_label + 0.25 * on_teacher, abs=1e-5)
+    without = loss(SimpleNamespace(logits=logits), torch.tensor([[1.0, -100.0]]))
+    assert float(without) == pytest.approx(on_label, abs=1e-5)
+
+
+def test_a_teacher_that_has_seen_what_is_held_out_is_refused(  # noqa: PLR0917 - fixtures
+    train: Callable[..., int],
+    tmp_path: Path,
+    tiny_encoder: Path,
+    tiny_model: Path,
+    sample: list[Annotation],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    turned = {"train": "test", "test": "train", "validation": "validation"}
+    path = tmp_path / "turned.jsonl"
+    write_annotations(path, [Annotation(r.id, r.text, r.label, split=turned[r.split]) for r in sample])
+    values = {"kind": "encoder", "encoder": str(tiny_encoder), "teacher": str(tiny_model), **FAST}
+    assert train("student", **{**values, "annotations": [str(path)]}) == 1
+    assert "was trained on 36 sentences that are held out here" in capsys.readouterr().err
+
+
+def test_a_missing_teacher_is_told(
+    train: Callable[..., int], tiny_encoder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train("student", kind="encoder", encoder=str(tiny_encoder), teacher="models/none", **FAST) == 1
+    assert "student needs models/none, which has to be trained first" in capsys.readouterr().err
+
+
+def test_a_frozen_encoder_trains_and_scores_on_the_cpu(
+    train: Callable[..., int], tmp_path: Path, tiny_encoder: Path
+) -> None:
+    assert train("frozen", kind="frozen", encoder=str(tiny_encoder), max_length=32) == 0
+    found = manifest(tmp_path / "frozen")
+    assert (found["kind"], found["agreement"]) == ("frozen", 1.0)
+    scores = load_classifier(open_model(tmp_path / "frozen")).score(TEXTS)
+    assert scores.sum(axis=1) == pytest.approx(1, abs=1e-6)
+    # Whatever is beside a sentence in a batch must not change its vector.
+    assert load_classifier(open_model(tmp_path / "frozen")).score(TEXTS[:1]) == pytest.approx(scores[:1], abs=1e-5)
+    with pytest.raises(Exception, match="is no encoder"):
+        load_classifier(open_model(tmp_path / "frozen"), "torch-cpu")
+
+
+def test_a_quantised_model_keeps_its_parents_weights_and_nearly_its_scores(
+    train: Callable[..., int], tmp_path: Path, tiny_model: Path
+) -> None:
+    assert train("int8", kind="quantised", model=str(tiny_model)) == 0
+    parent, child = open_model(tiny_model), open_model(tmp_path / "int8")
+    assert child.manifest["files"]["model.safetensors"] == parent.manifest["files"]["model.safetensors"]
+    assert child.manifest["data"]["parent"] == parent.version
+    single, eight_bit = (load_classifier(model).score(TEXTS) for model in (parent, child))
+    assert not np.array_equal(single, eight_bit)
+    assert eight_bit == pytest.approx(single, abs=0.1)
+
+
+def test_only_an_encoder_can_be_quantised(
+    train: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train("words", kind="tfidf", min_documents=1) == 0
+    assert train("int8", kind="quantised", model=str(tmp_path / "words")) == 1
+    assert "of kind tfidf; only an encoder can be quantised" in capsys.readouterr().err
+
+
+def test_if_changed_trains_only_when_config_or_data_changed(
+    train: Callable[..., int], tmp_path: Path, sample: list[Annotation], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def version() -> str:
+        return open_model(tmp_path / "words").version
+
+    path = tmp_path / "own.jsonl"
+    write_annotations(path, sample)
+    values = {"kind": "tfidf", "min_documents": 1, "annotations": [str(path)]}
+    assert train("words", "--if-changed", **values) == 0
+    first = version()
+    capsys.readouterr()
+    assert train("words", "--if-changed", **values) == 0
+    assert "is up to date" in capsys.readouterr().out
+    assert train("words", "--if-changed", **values, max_ngram=1) == 0
+    second = version()
+    write_annotations(path, sample[:-1])
+    assert train("words", "--if-changed", **values, max_ngram=1) == 0
+    assert len({first, second, version()}) == 3
+
+
+def test_the_manifest_says_how_long_training_took_and_by_which_code(tiny_model: Path) -> None:
+    found = manifest(tiny_model)
+    assert 0 < found["training_seconds"] < 600
+    assert len(found["code"]) == 16

@@ -1,0 +1,74 @@
+"""What a model came from (config, annotation files, parent model, code), and whether all that still is as it was."""
+
+import ast
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from detente.errors import DetenteError
+from detente.model import file_sha256, open_model
+from training.config import KINDS, QuantisedVariant, Variant
+
+_ROOT: Final = Path(__file__).parent.parent
+_PACKAGES: Final = ("detente", "eval", "training")
+_ENTRY: Final = "training.train"
+
+
+def config_of(variant: Variant) -> dict[str, Any]:
+    """The variant as the manifest holds it."""
+    kind = next(name for name, kind in KINDS.items() if kind is type(variant))
+    config: dict[str, Any] = json.loads(json.dumps({"kind": kind, **asdict(variant)}))
+    return config
+
+
+def parent_of(variant: Variant) -> str | None:
+    """The version of the model that a variant learns from or is made of, None if it needs none.
+
+    Raises:
+        DetenteError: that model is not there; it has to be trained first.
+    """
+    parent = getattr(variant, "teacher", None) or getattr(variant, "model", None)
+    if parent is None:
+        return None
+    try:
+        return open_model(Path(parent)).version
+    except DetenteError as error:
+        raise DetenteError(f"{variant.name} needs {parent}, which has to be trained first\n{error}") from error
+
+
+def is_current(variant: Variant, more: Sequence[Path], out: Path) -> bool:
+    """Whether `out` holds a model of this variant, made of the same files, the same parent and the same code."""
+    try:
+        manifest = open_model(out).manifest
+    except DetenteError:
+        return False
+    paths = [Path(name) for name in variant.annotations] + list(more)
+    hashes = [file_sha256(path) for path in paths if path.is_file()]
+    # A quantised model's data are its parent's, and with them the parent's version would differ.
+    same_data = isinstance(variant, QuantisedVariant) or [f["sha256"] for f in manifest["data"]["files"]] == hashes
+    return (
+        manifest["config"] == config_of(variant)
+        and same_data
+        and manifest["data"].get("parent") == parent_of(variant)
+        and manifest.get("code") == code_fingerprint()
+    )
+
+
+def code_fingerprint() -> str:
+    """16 hex digits over the source of every module of this project that training imports, however far."""
+    found: dict[str, bytes] = {}
+    waiting = [_ENTRY]
+    while waiting:
+        name = waiting.pop()
+        path = _ROOT.joinpath(*name.split(".")).with_suffix(".py")
+        if name in found or not path.is_file():
+            continue
+        found[name] = path.read_bytes()
+        for node in ast.walk(ast.parse(found[name])):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in _PACKAGES:
+                # `from training import export` names a module, `from training.export import …` lies in one.
+                waiting += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return hashlib.sha256(b"".join(name.encode() + found[name] for name in sorted(found))).hexdigest()[:16]

@@ -3,13 +3,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: help score setup test lint train-seeds clean
+.PHONY: help score setup test lint train-seeds leaderboard report clean
 
 help:
 	@echo "make score        set up and score the example articles"
 	@echo "make setup        install what training and evaluation need"
 	@echo "make test         set up, check style and types, run the tests"
 	@echo "make train-seeds  set up and train the default variant on the seeds alone, into models/minilm"
+	@echo "make leaderboard  set up, train every variant on the seeds, benchmark them: eval/LEADERBOARD.md (half an hour)"
+	@echo "make report       set up, measure the default model: docs/report.html and docs/report.json"
 	@echo "make clean        remove what these made"
 
 score: .venv/core
@@ -27,6 +29,13 @@ lint: .venv/full
 
 train-seeds: .venv/full
 	$(BIN)/python -m training configs/minilm.yaml
+
+# PRIVATE may name held-out files of your own to measure on too; no sentence of theirs is written anywhere.
+leaderboard: .venv/full
+	$(BIN)/python -m eval benchmark configs/*.yaml --model models/default $(addprefix --private ,$(PRIVATE))
+
+report: .venv/full
+	$(BIN)/python -m eval models/default --html docs/report.html --json docs/report.json $(addprefix --private ,$(PRIVATE))
 
 # The stamps stand for what is installed: the package alone, or with all that training and tests need.
 .venv/python:

@@ -35,13 +35,13 @@ def main(arguments: list[str] | None = None) -> int:
 def add_sets(parser: argparse.ArgumentParser) -> None:
     """The options that say what is measured on, shared by both commands."""
     parser.add_argument(
-        "--on", type=Path, nargs="+", metavar="FILE", default=[],
+        "--on", type=Path, nargs="+", action="extend", metavar="FILE", default=[],
         help="files to measure on: annotations or annotated articles (their test rows where they mark splits), PLOVER- "
         "or CAMEO-coded ones (column penta; by direction), a behaviour suite (field capability). Default: the seeds' "
         "test split, their articles, and the behaviour suite",
     )  # fmt: skip
     parser.add_argument(
-        "--private", type=Path, nargs="+", metavar="FILE", default=[],
+        "--private", type=Path, nargs="+", action="extend", metavar="FILE", default=[],
         help="like --on, but no sentence of these files stands in what is written, so that it can be passed on",
     )  # fmt: skip
     parser.add_argument("--draws", type=int, default=DRAWS, help=f"bootstrap draws behind an interval ({DRAWS})")

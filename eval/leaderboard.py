@@ -9,14 +9,14 @@ from typing import Final
 from matplotlib.figure import Figure
 
 from detente.atomic import atomic_writer
-from eval.plots import COLOURS, draw
-from eval.report import Headline, Report, SetReport, headlines_of
-from eval.significance import Interval
+from eval.plots import COLOURS, INK, draw
+from eval.report import Headline, Report, SetReport, headlines_of, p_text, with_interval
 from eval.speed import PIPELINE
 from eval.timing import Speed
 
 NAME: Final = "leaderboard"
 _NONE: Final = "-"
+_MARKERS: Final = "osD^vP*Xp<>h"
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def markdown(board: Leaderboard) -> str:
         _row(["---"] * (1 + len(report.sets))),
     ]
     for number, name in enumerate(report.models):
-        cells = [_with_interval(one.headlines[number].value, one.headlines[number].interval) for one in report.sets]
+        cells = [with_interval(one.headlines[number].value, one.headlines[number].interval) for one in report.sets]
         lines.append(_row([f"`{name}`", *cells]))
     if len(report.models) > 1:
         lines += [
@@ -106,7 +106,7 @@ def _speed_table(board: Leaderboard) -> list[str]:
     lines = [
         f"Sentences a second over the {board.timed_sentences:,} sentences of the seeds' test split"
         + (", and times the transformers pipeline at batch 32" if baseline else "")
-        + "; one sentence and one article (11 sentences on average) at a time, 50th and 95th percentile; from a cold "
+        + "; one sentence and one seed article at a time, 50th and 95th percentile; from a cold "
         "start to one scored article; peak memory while scoring all; files that the CPU needs. Medians of rounds that "
         "took every row in turn.",
         "",
@@ -177,23 +177,20 @@ def chart(board: Leaderboard) -> str:
         for panel, one in zip(panels, shown, strict=True):
             points = [(speed.sentences_per_second, _of(board, one, speed).value) for speed in board.speeds]
             front = pareto_front(points)
-            panel.step(
-                [x for x, _ in front], [y for _, y in front], where="pre", color=COLOURS[0], linewidth=1.2, alpha=0.6
-            )
-            for place, (speed, point) in enumerate(sorted(zip(board.speeds, points, strict=True), key=lambda p: p[1])):
+            panel.step([x for x, _ in front], [y for _, y in front], where="pre", color=INK, linewidth=1, alpha=0.5)
+            for place, (speed, point) in enumerate(zip(board.speeds, points, strict=True)):
                 low, high = _of(board, one, speed).interval or (point[1], point[1])
-                colour = COLOURS[0] if point in front else COLOURS[1]
                 spread = [[max(0, point[1] - low)], [max(0, high - point[1])]]
-                panel.errorbar(*point, yerr=spread, fmt="o", color=colour, markersize=5, elinewidth=0.7, capsize=2)
-                panel.annotate(
-                    way_name(speed).replace("transformers pipeline", "pipeline"), point, fontsize=7.5,
-                    xytext=(5, 5 if place % 2 else -11), textcoords="offset points",
+                panel.errorbar(
+                    *point, yerr=spread, fmt=_MARKERS[place % len(_MARKERS)], color=COLOURS[place % len(COLOURS)],
+                    markersize=6, elinewidth=0.7, capsize=2, label=way_name(speed),
                 )  # fmt: skip
             panel.set(xscale="log", xlabel="sentences a second (log scale)", ylabel="macro-F1", title=one.name)
-            panel.margins(x=0.25)
+        # A legend, not labels at the points: variants of one encoder lie too close together for these.
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper", fontsize=8)
 
     title = "Macro-F1 against sentences per second; the line is the Pareto front"
-    return draw((5.4 * max(1, len(shown)), 4.4), paint, title, background="#ffffff")
+    return draw((2.4 + 3.8 * max(1, len(shown)), 3.8), paint, title, background="#ffffff")
 
 
 def _of(board: Leaderboard, found: SetReport, speed: Speed) -> Headline:
@@ -203,11 +200,7 @@ def _of(board: Leaderboard, found: SetReport, speed: Speed) -> Headline:
 def _difference(found: SetReport, number: int) -> str:
     one = found.comparisons[number]
     low_high = f" [{one.interval[0]:+.3f}, {one.interval[1]:+.3f}]" if one.interval else ""
-    return f"{one.difference:+.3f}{low_high}, p {one.bootstrap_p:.3f}; {one.mcnemar_p:.3f}"
-
-
-def _with_interval(value: float, around: Interval | None) -> str:
-    return f"{value:.3f}" + (f" [{around[0]:.3f}, {around[1]:.3f}]" if around else "")
+    return f"{one.difference:+.3f}{low_high}, p {p_text(one.bootstrap_p)}; {p_text(one.mcnemar_p)}"
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -14,22 +14,22 @@ from eval.evaluate import LabelledResult
 # Told apart by people with any colour vision, on white and on black (Okabe and Ito 2008, without its yellow and black).
 COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 # Stands for the text colour of the page; matplotlib itself never writes it.
-_INK: Final = "#010203"
+INK: Final = "#010203"
 _STYLE: Final[dict[str, Any]] = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.size": 9.0,
-    "text.color": _INK,
-    "axes.edgecolor": _INK,
-    "axes.labelcolor": _INK,
-    "axes.titlecolor": _INK,
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
     "axes.titlesize": 9.0,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
-    "grid.color": _INK,
+    "grid.color": INK,
     "grid.alpha": 0.12,
     "legend.frameon": False,
     "figure.facecolor": "none",
@@ -56,7 +56,7 @@ def draw(size: tuple[float, float], paint: Callable[[Figure], None], title: str,
     svg = re.sub(r'^<svg ([^>]*?)height="[^"]*"', r"<svg \1", svg, count=1)
     svg = svg.replace("<svg ", f'<svg role="img" aria-label="{title}" ', 1)
     if not background:
-        return svg.replace(_INK, "currentColor")
+        return svg.replace(INK, "currentColor")
     return re.sub(r"^(<svg[^>]*>)", rf'\1<rect width="100%" height="100%" fill="{background}"/>', svg, count=1)
 
 
@@ -84,7 +84,7 @@ def reliability_plot(models: Sequence[str], results: Sequence[LabelledResult]) -
 
     def paint(figure: Figure) -> None:
         panel = figure.subplots()
-        panel.plot([0, 1], [0, 1], color=_INK, linewidth=0.8, linestyle=":")
+        panel.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=":")
         for number, (name, result) in enumerate(zip(models, results, strict=True)):
             bins = result.calibration.bins
             panel.plot(

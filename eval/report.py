@@ -146,6 +146,16 @@ def warnings(report: Report) -> list[str]:
     return found
 
 
+def with_interval(value: float, around: Interval | None) -> str:
+    """A figure and its interval, such as `0.858 [0.838, 0.877]`."""
+    return f"{value:.3f}" + (f" [{around[0]:.3f}, {around[1]:.3f}]" if around else "")
+
+
+def p_text(value: float) -> str:
+    """A p-value to three digits, such as `0.002` or `< 0.001`."""
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"  # noqa: PLR2004 - three digits
+
+
 def _without_nan(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None

@@ -11,8 +11,7 @@ from rich.table import Table
 from detente.labels import LABELS
 from eval.behaviour import BehaviourResult
 from eval.evaluate import ArticleResult, DirectionResult, LabelledResult, Result
-from eval.report import Report, SetReport, warnings
-from eval.significance import Interval
+from eval.report import Report, SetReport, p_text, warnings, with_interval
 
 # Short enough for three columns beside the others on 80 characters: found as escalation, de-escalation, neutral.
 _PREDICTED: Final = ("→E", "→D", "→N")
@@ -34,11 +33,6 @@ def show(report: Report, console: Console) -> None:
         console.print()
     for warning in warnings(report):
         console.print(f"[bold red]WARNING[/] {escape(warning)}", highlight=False)
-
-
-def with_interval(value: float, around: Interval | None) -> str:
-    """A figure and its interval, such as `0.858 [0.838, 0.877]`."""
-    return f"{value:.3f}" + (f" [{around[0]:.3f}, {around[1]:.3f}]" if around else "")
 
 
 def _summary(name: str, result: Result) -> str:
@@ -115,12 +109,8 @@ def _comparisons(one: SetReport) -> Table:
         low_high = f" [{found.interval[0]:+.3f}, {found.interval[1]:+.3f}]" if found.interval else ""
         only = f"{found.only_second_right} : {found.only_first_right}"
         difference = f"{found.difference:+.3f}{low_high}"
-        table.add_row(found.second, difference, _p(found.bootstrap_p), _p(found.mcnemar_p), only)
+        table.add_row(found.second, difference, p_text(found.bootstrap_p), p_text(found.mcnemar_p), only)
     return table
-
-
-def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"  # noqa: PLR2004 - three digits
 
 
 def _columns(first: str, *others: str) -> Table:

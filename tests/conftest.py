@@ -13,6 +13,7 @@ from transformers import (
     BertConfig,
     DebertaV2Config,
     ModernBertConfig,
+    MPNetConfig,
     PreTrainedConfig,
     PreTrainedTokenizerFast,
 )
@@ -43,6 +44,8 @@ def _config(architecture: str, vocabulary: int) -> PreTrainedConfig:
     if architecture == "modernbert":
         special = {"cls_token_id": 2, "sep_token_id": 3, "bos_token_id": 2, "eos_token_id": 3}
         return ModernBertConfig(**sizes, **special, local_attention=16, global_attn_every_n_layers=2)
+    if architecture == "mpnet":
+        return MPNetConfig(**sizes)
     return BertConfig(**sizes)
 
 

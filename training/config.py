@@ -63,11 +63,13 @@ class EncoderVariant(PretrainedVariant):
     """A transformer encoder with a 3-way head, fine-tuned.
 
     `layers` cuts the encoder to as many layers, spread evenly over its own. `teacher` is a model directory whose scores
-    of the training sentences are learned beside the labels (knowledge distillation, Hinton, Vinyals and Dean 2015).
+    of the training sentences are learned beside the labels (knowledge distillation, Hinton, Vinyals and Dean 2015), and
+    those of `unlabelled`, a text file with one sentence a line, if there is one.
     """
 
     layers: int | None = None
     teacher: str | None = None
+    unlabelled: str | None = None
     # Share of the loss on labels that goes to the teacher's scores.
     distillation_weight: float = 0.5
     epochs: int = 4

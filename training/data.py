@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
-from detente.annotations import Annotation, Annotations, read_annotations
+from detente.annotations import Annotation, Annotations, read_annotations, text_fingerprint
 from detente.errors import DetenteError, UsageError
 from detente.labels import LABELS
 from detente.model import file_sha256
@@ -26,6 +26,8 @@ class Splits:
     validation: Annotations
     test: Annotations
     provenance: dict[str, Any]
+    # For a teacher to score; none of them is among the sentences above.
+    unlabelled: tuple[str, ...] = ()
 
 
 def load_splits(variant: Variant, more: Sequence[Path] = ()) -> Splits:
@@ -61,7 +63,25 @@ def load_splits(variant: Variant, more: Sequence[Path] = ()) -> Splits:
         "dropped_duplicates": read.dropped,
         "fingerprint": read.fingerprint(),
     }
-    return Splits(**splits, provenance=provenance)
+    unlabelled = _read_unlabelled(variant, read, provenance)
+    return Splits(**splits, provenance=provenance, unlabelled=unlabelled)
+
+
+def _read_unlabelled(variant: Variant, annotated: Annotations, provenance: dict[str, Any]) -> tuple[str, ...]:
+    """The variant's unlabelled sentences, each once, without those that are annotated: some of these are held out."""
+    name = getattr(variant, "unlabelled", None)
+    if name is None:
+        return ()
+    path = Path(name)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read as UTF-8 text, one sentence a line ({error})") from error
+    known = {text_fingerprint(text) for text in annotated.texts()}
+    kept = {text_fingerprint(line): line.strip() for line in lines if line.strip()}
+    sentences = tuple(text for fingerprint, text in kept.items() if fingerprint not in known)
+    provenance["unlabelled"] = {"name": path.name, "sha256": file_sha256(path), "sentences": len(sentences)}
+    return sentences
 
 
 def assign_splits(rows: Sequence[Annotation], validation_share: float, seed: int) -> list[Annotation]:

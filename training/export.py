@@ -21,7 +21,7 @@ import numpy.typing as npt
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from detente.annotations import Annotations, text_fingerprint
+from detente.annotations import text_fingerprint
 from detente.errors import UsageError
 from detente.labels import LABELS
 from detente.model import MANIFEST, MANIFEST_FORMAT, TRAINING_TEXTS, file_sha256
@@ -96,10 +96,10 @@ def batched_logits(
     return np.stack(rows) if rows else np.zeros((0, len(LABELS)), np.float32)
 
 
-def fold_temperature(model: torch.nn.Module, temperature: float) -> None:
-    """Divide the logits by the temperature, in place, by way of the classifier's weights."""
+def fold_temperature(output_layer: torch.nn.Linear, temperature: float) -> None:
+    """Divide the logits by the temperature, in place, by way of the weights of the layer that gives them."""
     with torch.no_grad():
-        for parameter in model.classifier.parameters():
+        for parameter in output_layer.parameters():
             parameter.div_(temperature)
 
 
@@ -139,9 +139,9 @@ class Facts:
     held_out: dict[str, Any] = field(default_factory=dict)
 
 
-def write_training_texts(train: Annotations, directory: Path) -> None:
+def write_training_texts(texts: Sequence[str], directory: Path) -> None:
     """Fingerprints of the sentences trained on, so that an evaluation can tell overlap without having the texts."""
-    fingerprints = sorted({text_fingerprint(text) for text in train.texts()})
+    fingerprints = sorted({text_fingerprint(text) for text in texts})
     (directory / TRAINING_TEXTS).write_text("\n".join(fingerprints) + "\n", encoding="ascii")
 
 

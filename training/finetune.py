@@ -1,7 +1,7 @@
 """Fine-tunes an encoder with the transformers Trainer. Knows nothing of calibration or export.
 
 The classifier has 3 label logits and, if the variant learns the codebook's rules as a second target, one more logit
-per rule. Both targets thus share one standard head, whatever the architecture; `label_head` cuts it down to 3.
+per rule. Both targets thus share one standard head, whatever the architecture; `architecture.label_head` cuts it to 3.
 """
 
 import logging
@@ -27,18 +27,17 @@ from transformers import (
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalPrediction, get_last_checkpoint
 
-from detente.annotations import Annotations, text_fingerprint
-from detente.errors import DetenteError
-from detente.inference import Scores, load_classifier
+from detente.annotations import Annotations
 from detente.labels import LABELS
-from detente.model import open_model, training_texts
+from training.architecture import keep_layers, label_head, output_layer
 from training.config import EncoderVariant
 from training.data import Splits
 from training.encoders import find_encoder
+from training.teacher import cpu_has_bf16, teacher_scores
 
 log = logging.getLogger(__name__)
 
-NO_RULE: Final = -100  # cross_entropy's ignore_index
+NOT_GIVEN: Final = -100  # no label or rule: cross_entropy's ignore_index
 
 
 def fine_tune(variant: EncoderVariant, splits: Splits, run: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -58,13 +57,12 @@ def fine_tune(variant: EncoderVariant, splits: Splits, run: Path) -> tuple[PreTr
     )
     if variant.layers:
         keep_layers(model, variant.layers)
-    if not isinstance(getattr(model, "classifier", None), torch.nn.Linear):
-        raise DetenteError(f"{variant.encoder}: its classifier ({model.config.model_type}) is not one linear layer")
-    arguments = _arguments(variant, run, len(splits.train.rows))
+    output_layer(model)  # told now, not after hours of training
+    arguments = _arguments(variant, run, len(splits.train.rows) + len(splits.unlabelled))
     trainer = Trainer(
         model=model,
         args=arguments,
-        train_dataset=_tokenised(splits.train, tokenizer, rules, variant.max_length, _teacher_scores(variant, splits)),
+        train_dataset=_taught(variant, splits, tokenizer, rules, run),
         eval_dataset=_tokenised(splits.validation, tokenizer, rules, variant.max_length),
         data_collator=DataCollatorWithPadding(tokenizer),
         compute_loss_func=Loss(variant, label_weights(splits.train.label_ids(), variant.label_balance)),
@@ -92,7 +90,7 @@ def _last_checkpoint(run: Path) -> str | None:
 def _arguments(variant: EncoderVariant, run: Path, sentences: int) -> TrainingArguments:
     on_gpu = torch.cuda.is_available()
     # Also on CPUs with AMX or AVX512-BF16 units: 85 against 60 sentences a second there, measured with MiniLM.
-    bf16 = torch.cuda.is_bf16_supported() if on_gpu else torch.cpu._is_avx512_bf16_supported()  # noqa: SLF001
+    bf16 = torch.cuda.is_bf16_supported() if on_gpu else cpu_has_bf16()
     arguments = TrainingArguments(
         output_dir=str(run),
         num_train_epochs=variant.epochs,
@@ -127,50 +125,45 @@ def _arguments(variant: EncoderVariant, run: Path, sentences: int) -> TrainingAr
     return arguments
 
 
-def _teacher_scores(variant: EncoderVariant, splits: Splits) -> Scores | None:
-    """The teacher's scores of the training sentences, shape (sentences, 3).
-
-    Raises:
-        DetenteError: it is no model directory, or has learned from sentences that this variant holds out.
-    """
-    if variant.teacher is None:
-        return None
-    teacher = open_model(Path(variant.teacher))
-    learned = training_texts(teacher)
-    held_out = [*splits.validation.texts(), *splits.test.texts()]
-    leaked = sum(text_fingerprint(text) in learned for text in held_out)
-    if leaked:
-        raise DetenteError(
-            f"{variant.teacher}: was trained on {leaked:,} sentences that are held out here; train teacher and student "
-            "on the same annotation files"
-        )
-    return load_classifier(teacher).score(splits.train.texts())
-
-
-def _tokenised(
-    rows: Annotations,
-    tokenizer: PreTrainedTokenizerBase,
-    rules: list[str],
-    max_length: int,
-    teacher_scores: Scores | None = None,
+def _taught(
+    variant: EncoderVariant, splits: Splits, tokenizer: PreTrainedTokenizerBase, rules: list[str], run: Path
 ) -> Any:
-    """A dataset whose `labels` are numbers: label id, rule id, and the teacher's three scores if there is one."""
+    """The training dataset: with a teacher, its scores stand behind label and rule, and unlabelled sentences follow."""
+    labelled = _tokenised(splits.train, tokenizer, rules, variant.max_length)
+    if variant.teacher is None:
+        return labelled
+    import datasets
+
+    scores = teacher_scores(Path(variant.teacher), splits, run / "teacher.npy")
+    more = _encoded(list(splits.unlabelled), tokenizer, variant.max_length)
+    targets = [*labelled["labels"], *([NOT_GIVEN, NOT_GIVEN] for _ in splits.unlabelled)]
+    return datasets.Dataset.from_dict(
+        {
+            "input_ids": [*labelled["input_ids"], *more["input_ids"]],
+            "length": [*labelled["length"], *more["length"]],
+            "labels": [[*map(float, own), *row] for own, row in zip(targets, scores.tolist(), strict=True)],
+        }
+    )
+
+
+def _encoded(texts: list[str], tokenizer: PreTrainedTokenizerBase, max_length: int) -> dict[str, list[Any]]:
+    input_ids = tokenizer(texts, truncation=True, max_length=max_length)["input_ids"] if texts else []
+    return {"input_ids": input_ids, "length": [len(ids) for ids in input_ids]}
+
+
+def _tokenised(rows: Annotations, tokenizer: PreTrainedTokenizerBase, rules: list[str], max_length: int) -> Any:
+    """A dataset whose `labels` are label id and rule id."""
     rule_ids = {rule: index for index, rule in enumerate(rules)}
 
-    def encode(batch: dict[str, list[Any]], indices: list[int]) -> dict[str, list[Any]]:
-        input_ids = tokenizer(batch["text"], truncation=True, max_length=max_length)["input_ids"]
+    def encode(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        targets = zip(batch["label"], batch["rule"], strict=True)
         return {
-            "input_ids": input_ids,
-            "length": [len(ids) for ids in input_ids],
-            "labels": [
-                [float(label), float(rule_ids.get(rule, NO_RULE))]
-                + ([] if teacher_scores is None else teacher_scores[index].tolist())
-                for label, rule, index in zip(batch["label"], batch["rule"], indices, strict=True)
-            ],
+            **_encoded(batch["text"], tokenizer, max_length),
+            "labels": [[label, rule_ids.get(rule, NOT_GIVEN)] for label, rule in targets],
         }
 
     dataset = rows.to_dataset()
-    return dataset.map(encode, batched=True, with_indices=True, remove_columns=dataset.column_names, desc="tokenising")
+    return dataset.map(encode, batched=True, remove_columns=dataset.column_names, desc="tokenising")
 
 
 class Loss:
@@ -188,14 +181,16 @@ class Loss:
     def __call__(self, outputs: Any, targets: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:  # noqa: ARG002
         """`targets` has shape (batch, 2 or 5): label id, rule id, and in training the teacher's scores if any."""
         logits = outputs.logits.float()
+        of_labels = logits[:, : len(LABELS)]
         labels, rules, teacher_scores = targets[:, 0].long(), targets[:, 1].long(), targets[:, 2:]
-        loss = cross_entropy(
-            logits[:, : len(LABELS)], labels, weight=self._weights.to(logits.device), label_smoothing=self._smoothing
-        )
+        loss = of_labels.new_zeros(())
+        if (labels != NOT_GIVEN).any():
+            weights = self._weights.to(logits.device)
+            loss = cross_entropy(of_labels, labels, weight=weights, label_smoothing=self._smoothing)
         if teacher_scores.shape[1]:
-            taught = cross_entropy(logits[:, : len(LABELS)], teacher_scores)
+            taught = cross_entropy(of_labels, teacher_scores)
             loss = (1 - self._distillation_weight) * loss + self._distillation_weight * taught
-        if self._rule_weight and (rules != NO_RULE).any():
+        if self._rule_weight and (rules != NOT_GIVEN).any():
             loss = loss + self._rule_weight * cross_entropy(logits[:, len(LABELS) :], rules)
         return loss
 
@@ -210,41 +205,3 @@ def _validation_metrics(prediction: EvalPrediction) -> dict[str, float]:
     labels = np.asarray(prediction.label_ids)[:, 0].astype(int)
     found = np.asarray(prediction.predictions)[:, : len(LABELS)].argmax(axis=1)
     return {"macro_f1": float(f1_score(labels, found, average="macro"))}
-
-
-def keep_layers(model: PreTrainedModel, count: int) -> None:
-    """Cut an encoder down to `count` of its layers, first and last among them, spread evenly, in place.
-
-    Raises:
-        DetenteError: it has fewer layers, or none that can be told from its configuration.
-    """
-    config, total = model.config, getattr(model.config, "num_hidden_layers", 0)
-    stacks = [
-        (parent, name)
-        for parent in model.modules()
-        for name, child in parent.named_children()
-        if isinstance(child, torch.nn.ModuleList) and len(child) == total
-    ]
-    if not 1 <= count <= total or len(stacks) != 1:
-        raise DetenteError(f"layers is {count}; {config.model_type} has {total} that can be chosen from")
-    kept = np.linspace(0, total - 1, count).round().astype(int)
-    parent, name = stacks[0]
-    layers = getattr(parent, name)
-    setattr(parent, name, torch.nn.ModuleList([layers[int(index)] for index in kept]))
-    config.num_hidden_layers = count
-
-
-def label_head(model: PreTrainedModel) -> PreTrainedModel:
-    """Cut the classifier down to the label logits, in place, so that what is left is a standard 3-way model."""
-    wide = model.classifier
-    narrow = torch.nn.Linear(wide.in_features, len(LABELS), bias=wide.bias is not None)
-    with torch.no_grad():
-        narrow.weight.copy_(wide.weight[: len(LABELS)])
-        if wide.bias is not None:
-            narrow.bias.copy_(wide.bias[: len(LABELS)])
-    model.classifier = narrow
-    model.num_labels = len(LABELS)
-    model.config.id2label = {index: str(label) for index, label in enumerate(LABELS)}
-    model.config.label2id = {str(label): index for index, label in enumerate(LABELS)}
-    model.config.problem_type = "single_label_classification"
-    return model

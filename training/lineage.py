@@ -52,9 +52,14 @@ def is_current(variant: Variant, more: Sequence[Path], out: Path) -> bool:
     return (
         manifest["config"] == config_of(variant)
         and same_data
+        and manifest["data"].get("unlabelled", {}).get("sha256") == _hash_of(getattr(variant, "unlabelled", None))
         and manifest["data"].get("parent") == parent_of(variant)
         and manifest.get("code") == code_fingerprint()
     )
+
+
+def _hash_of(name: str | None) -> str | None:
+    return file_sha256(Path(name)) if name and Path(name).is_file() else None
 
 
 def code_fingerprint() -> str:

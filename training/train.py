@@ -25,6 +25,7 @@ from detente.labels import LABELS
 from detente.model import TRAINING_TEXTS, ModelDirectory, open_model
 from eval.metrics import figures
 from training import baseline, export, finetune, frozen
+from training.architecture import output_layer
 from training.calibration import fit_temperature
 from training.config import EncoderVariant, FrozenVariant, QuantisedVariant, TfidfVariant, Variant
 from training.data import Splits, load_splits
@@ -50,7 +51,7 @@ def train(variant: Variant, more: Sequence[Path], out: Path, runs: Path) -> dict
     if parent:
         splits.provenance["parent"] = parent
     log.warning("sentences: %s", ", ".join(f"{n:,} {s}" for s, n in splits.provenance["sentences"].items()))
-    making = _Making(variant, splits, out, started)
+    making = _Making(variant, splits, out, started, code_fingerprint())
     match variant:
         case EncoderVariant():
             run = runs / f"{variant.name}-{_run_key(variant, splits)}"
@@ -72,7 +73,8 @@ def train(variant: Variant, more: Sequence[Path], out: Path, runs: Path) -> dict
 def _run_key(variant: Variant, splits: Splits) -> str:
     """12 hex digits over config and dealt-out data: checkpoints of one must never be gone on from with another."""
     rows = [[asdict(row) for row in split.rows] for split in (splits.train, splits.validation)]
-    return hashlib.sha256(json.dumps([asdict(variant), rows], sort_keys=True).encode()).hexdigest()[:12]
+    parts = [asdict(variant), rows, splits.unlabelled, splits.provenance.get("parent")]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
 @contextmanager
@@ -101,6 +103,7 @@ class _Making:
     splits: Splits
     out: Path
     started: float
+    code: str
 
     def encoder(self, variant: EncoderVariant, run: Path) -> dict[str, Any]:
         splits, resumed = self.splits, run.is_dir() and any(run.iterdir())
@@ -109,7 +112,7 @@ class _Making:
             return {}
         validation = export.encoder_logits(model, tokenizer, splits.validation.texts(), variant.max_length)
         temperature = fit_temperature(validation, np.array(splits.validation.label_ids()))
-        export.fold_temperature(model, temperature)
+        export.fold_temperature(output_layer(model), temperature)
         test = export.encoder_logits(model, tokenizer, splits.test.texts(), variant.max_length)
         with export.new_directory(self.out) as directory:
             export.write_encoder(model, tokenizer, variant.max_length, directory)
@@ -123,7 +126,7 @@ class _Making:
         model, tokenizer = frozen.fit_frozen(variant, splits.train)
         validation = frozen.frozen_logits(model, tokenizer, splits.validation.texts(), variant.max_length)
         temperature = fit_temperature(validation, np.array(splits.validation.label_ids()))
-        export.fold_temperature(model, temperature)
+        export.fold_temperature(model.classifier, temperature)
         test = frozen.frozen_logits(model, tokenizer, splits.test.texts(), variant.max_length)
         with export.new_directory(self.out) as directory:
             frozen.write_frozen(model, tokenizer, variant.max_length, directory)
@@ -182,7 +185,7 @@ class _Making:
         """
         splits = self.splits
         if not (directory / TRAINING_TEXTS).exists():
-            export.write_training_texts(splits.train, directory)
+            export.write_training_texts([*splits.train.texts(), *splits.unlabelled], directory)
         facts = export.Facts(
             name=self.variant.name,
             kind=kind,
@@ -191,7 +194,7 @@ class _Making:
             temperature=temperature,
             data=splits.provenance,
             config=config_of(self.variant),
-            code=code_fingerprint(),
+            code=self.code,
             training_seconds=None,
         )
         classifier = load_classifier(ModelDirectory(directory, {**asdict(facts), "labels": list(LABELS)}))

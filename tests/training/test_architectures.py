@@ -10,7 +10,7 @@ from detente.model import open_model
 from training.__main__ import main
 
 
-@pytest.mark.parametrize("architecture", ["bert", "deberta-v2", "modernbert"])
+@pytest.mark.parametrize("architecture", ["bert", "deberta-v2", "modernbert", "mpnet"])
 def test_every_architecture_trains_exports_and_scores_alike_on_onnx_and_torch(
     architecture: str,
     make_encoder: Callable[[str], Path],

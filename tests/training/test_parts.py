@@ -42,7 +42,7 @@ def test_folding_a_temperature_divides_the_logits(tiny_model: Path, temperature:
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)
     texts = ["Talks resume.", "Shells fell on the port."]
     before = export.encoder_logits(model, tokenizer, texts, 32)
-    export.fold_temperature(model, temperature)
+    export.fold_temperature(model.classifier, temperature)
     assert np.allclose(export.encoder_logits(model, tokenizer, texts, 32), before / temperature, atol=1e-5)
 
 

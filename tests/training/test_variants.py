@@ -65,6 +65,23 @@ def test_a_student_learns_from_its_teacher(
     assert taught["data"]["parent"] == open_model(tiny_model).version
 
 
+def test_unlabelled_sentences_are_learned_from_the_teacher_alone(
+    train: Callable[..., int], tmp_path: Path, tiny_encoder: Path, tiny_model: Path, sample: list[Annotation]
+) -> None:
+    held_out = next(row.text for row in sample if row.split == "test")
+    more = tmp_path / "more.txt"
+    more.write_text(
+        "\n".join(["Shells fell again.", "Shells  fell again.", "", held_out, "Talks go on."]), encoding="utf-8"
+    )
+    values = {"kind": "encoder", "encoder": str(tiny_encoder), "teacher": str(tiny_model), **FAST}
+    assert train("student", **values, unlabelled=str(more)) == 0
+    found = manifest(tmp_path / "student")["data"]
+    # The doubled one counts once, and the one that is held out not at all.
+    assert found["unlabelled"]["sentences"] == 2
+    assert found["sentences"]["train"] == 36
+    assert len((tmp_path / "student/training_texts.txt").read_text(encoding="ascii").split()) == 38
+
+
 def test_the_loss_mixes_labels_and_teacher_by_the_distillation_weight() -> None:
     variant = EncoderVariant(name="v", encoder="e", teacher="t", distillation_weight=0.25)
     loss = Loss(variant, torch.ones(3))
@@ -73,6 +90,8 @@ def test_the_loss_mixes_labels_and_teacher_by_the_distillation_weight() -> None:
     on_label, on_teacher = 2.239540, 0.5 * 0.239540 + 0.5 * 2.239540
     found = loss(SimpleNamespace(logits=logits), torch.tensor([[1.0, -100.0, 0.5, 0.5, 0.0]]))
     assert float(found) == pytest.approx(0.75 * on_label + 0.25 * on_teacher, abs=1e-5)
+    unlabelled = loss(SimpleNamespace(logits=logits), torch.tensor([[-100.0, -100.0, 0.5, 0.5, 0.0]]))
+    assert float(unlabelled) == pytest.approx(0.25 * on_teacher, abs=1e-5)
     without = loss(SimpleNamespace(logits=logits), torch.tensor([[1.0, -100.0]]))
     assert float(without) == pytest.approx(on_label, abs=1e-5)
 

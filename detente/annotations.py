@@ -108,7 +108,7 @@ def read_annotations(paths: Sequence[Path], *, leave_out_unlabelled: bool = Fals
     for path in paths:
         before = checker.read
         for where, record in _records(path, checker):
-            if leave_out_unlabelled and "label" in record and record["label"] in (None, ""):
+            if leave_out_unlabelled and record.get("label") in (None, ""):
                 checker.read += 1
                 checker.unlabelled += 1
             else:

@@ -272,13 +272,14 @@ def json_line(record: dict[str, Any]) -> bytes:
     try:
         line = json.dumps(record, ensure_ascii=False, default=str, allow_nan=False)
     except ValueError:
-        line = json.dumps(_without_nan(record), ensure_ascii=False, default=str)
+        line = json.dumps(without_nan(record), ensure_ascii=False, default=str)
     return (line + "\n").encode("utf-8")
 
 
-def _without_nan(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
+    """A JSON-ready value with None for every number that JSON cannot hold."""
     if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(item) for item in value]
+        return {key: without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -90,7 +90,8 @@ def precision_recall(label_ids: Sequence[int], scores: Scores) -> dict[str, Prec
         if not is_label.any():
             continue
         precision, recall, _ = precision_recall_curve(is_label, scores[:, index])
-        chosen = np.unique(np.linspace(0, len(recall) - 1, _CURVE_POINTS).round().astype(int))
+        # Recall falls along the curve; evenly spaced ones are kept, each at its highest threshold.
+        chosen = np.unique(len(recall) - 1 - np.searchsorted(recall[::-1], np.linspace(0, 1, _CURVE_POINTS)))
         curves[str(label)] = PrecisionRecall(
             float(average_precision_score(is_label, scores[:, index])),
             [round(float(value), 4) for value in precision[chosen]],

@@ -1,7 +1,6 @@
 """All models on all sets, with every later model compared to the first; what the terminal, the page and JSON show."""
 
 import json
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from detente.errors import UsageError
 from detente.inference import Scores
 from detente.labels import LABELS
 from detente.model import ModelDirectory, training_texts
+from detente.tables import without_nan
 from eval.behaviour import BehaviourSet
 from eval.compare import METRICS, Comparison, compare, headline, headline_draws
 from eval.evaluate import Result, measure
@@ -96,7 +96,7 @@ def model_names(paths: Sequence[Path]) -> list[str]:
 
 def to_json(report: Report) -> dict[str, Any]:
     """A JSON-ready dict; what is undefined (a correlation with a constant) is null."""
-    found: dict[str, Any] = _without_nan(asdict(report))
+    found: dict[str, Any] = without_nan(asdict(report))
     return found
 
 
@@ -154,13 +154,3 @@ def with_interval(value: float, around: Interval | None) -> str:
 def p_text(value: float) -> str:
     """A p-value to three digits, such as `0.002` or `< 0.001`."""
     return "< 0.001" if value < 0.001 else f"{value:.3f}"  # noqa: PLR2004 - three digits
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _without_nan(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(one) for one in value]
-    return value

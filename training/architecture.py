@@ -27,6 +27,8 @@ def keep_layers(model: PreTrainedModel, count: int) -> None:
     parent, name = stacks[0]
     layers = getattr(parent, name)
     setattr(parent, name, torch.nn.ModuleList([layers[int(index)] for index in kept]))
+    if getattr(config, "layer_types", None):
+        config.layer_types = [config.layer_types[int(index)] for index in kept]
     config.num_hidden_layers = count
 
 

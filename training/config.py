@@ -144,6 +144,9 @@ def read_variant(path: Path) -> Variant:
     missing = [f.name for f in dataclasses.fields(chosen) if f.default is dataclasses.MISSING and f.name not in given]
     if missing:
         raise UsageError(f"{path}: lacks the key {', '.join(missing)}")
+    for key in ("unlabelled", "distillation_weight"):
+        if key in values and values.get("teacher") is None:
+            raise UsageError(f"{path}:{lines[key]}: {key} does nothing without a teacher; name one or delete the line")
     typed = {key: _converted(value, known[key]) for key, value in values.items()}
     return chosen(**{"name": path.stem, **typed})
 

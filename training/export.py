@@ -139,9 +139,12 @@ class Facts:
     held_out: dict[str, Any] = field(default_factory=dict)
 
 
-def write_training_texts(texts: Sequence[str], directory: Path) -> None:
-    """Fingerprints of the sentences trained on, so that an evaluation can tell overlap without having the texts."""
-    fingerprints = sorted({text_fingerprint(text) for text in texts})
+def write_training_texts(texts: Sequence[str], inherited: frozenset[str], directory: Path) -> None:
+    """Fingerprints of the sentences trained on, so that an evaluation can tell overlap without having the texts.
+
+    `inherited` are those of a teacher, whose scores carry what it learned from them.
+    """
+    fingerprints = sorted({text_fingerprint(text) for text in texts} | inherited)
     (directory / TRAINING_TEXTS).write_text("\n".join(fingerprints) + "\n", encoding="ascii")
 
 

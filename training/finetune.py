@@ -184,9 +184,11 @@ class Loss:
         of_labels = logits[:, : len(LABELS)]
         labels, rules, teacher_scores = targets[:, 0].long(), targets[:, 1].long(), targets[:, 2:]
         loss = of_labels.new_zeros(())
-        if (labels != NOT_GIVEN).any():
+        labelled = (labels != NOT_GIVEN).float().mean()
+        if labelled > 0:
             weights = self._weights.to(logits.device)
-            loss = cross_entropy(of_labels, labels, weight=weights, label_smoothing=self._smoothing)
+            # By the share of labelled sentences, so that each of them weighs the same whatever else is in its batch.
+            loss = labelled * cross_entropy(of_labels, labels, weight=weights, label_smoothing=self._smoothing)
         if teacher_scores.shape[1]:
             taught = cross_entropy(of_labels, teacher_scores)
             loss = (1 - self._distillation_weight) * loss + self._distillation_weight * taught

@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from sklearn.linear_model import LogisticRegression
 from torch.nn.functional import normalize
@@ -58,13 +56,6 @@ def fit_frozen(variant: FrozenVariant, train: Annotations) -> tuple[FrozenClassi
         model.classifier.weight.copy_(torch.from_numpy(regression.coef_))
         model.classifier.bias.copy_(torch.from_numpy(regression.intercept_))
     return model, tokenizer
-
-
-def frozen_logits(
-    model: FrozenClassifier, tokenizer: PreTrainedTokenizerBase, texts: list[str], max_length: int
-) -> npt.NDArray[np.float32]:
-    """Logits, shape (texts, 3)."""
-    return batched_logits(model, tokenizer, texts, max_length)
 
 
 def write_frozen(model: FrozenClassifier, tokenizer: Any, max_length: int, directory: Path) -> None:

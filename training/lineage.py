@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from detente.errors import DetenteError
 from detente.model import file_sha256, open_model
-from training.config import KINDS, QuantisedVariant, Variant
+from training.config import KINDS, PretrainedVariant, QuantisedVariant, Variant
+from training.encoders import WEIGHTS
 
 _ROOT: Final = Path(__file__).parent.parent
 _PACKAGES: Final = ("detente", "eval", "training")
@@ -47,19 +48,28 @@ def is_current(variant: Variant, more: Sequence[Path], out: Path) -> bool:
         return False
     paths = [Path(name) for name in variant.annotations] + list(more)
     hashes = [file_sha256(path) for path in paths if path.is_file()]
+    data = manifest["data"]
     # A quantised model's data are its parent's, and with them the parent's version would differ.
-    same_data = isinstance(variant, QuantisedVariant) or [f["sha256"] for f in manifest["data"]["files"]] == hashes
+    same_data = isinstance(variant, QuantisedVariant) or (
+        [file["sha256"] for file in data["files"]] == hashes
+        and data.get("unlabelled", {}).get("sha256") == _hash_of(getattr(variant, "unlabelled", None))
+        and data.get("encoder_sha256") == encoder_weights(variant)
+    )
     return (
         manifest["config"] == config_of(variant)
         and same_data
-        and manifest["data"].get("unlabelled", {}).get("sha256") == _hash_of(getattr(variant, "unlabelled", None))
-        and manifest["data"].get("parent") == parent_of(variant)
+        and data.get("parent") == parent_of(variant)
         and manifest.get("code") == code_fingerprint()
     )
 
 
 def _hash_of(name: str | None) -> str | None:
     return file_sha256(Path(name)) if name and Path(name).is_file() else None
+
+
+def encoder_weights(variant: Variant) -> str | None:
+    """SHA-256 of the weights of a local encoder folder, which can change without its name; None for any other."""
+    return _hash_of(str(Path(variant.encoder) / WEIGHTS)) if isinstance(variant, PretrainedVariant) else None
 
 
 def code_fingerprint() -> str:

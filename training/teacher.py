@@ -11,7 +11,7 @@ from detente.atomic import atomic_writer
 from detente.errors import DetenteError
 from detente.inference import Scores, load_classifier
 from detente.labels import LABELS
-from detente.model import open_model, training_texts
+from detente.model import ModelDirectory, open_model, training_texts
 from training.data import Splits
 
 log = logging.getLogger(__name__)
@@ -22,6 +22,22 @@ def cpu_has_bf16() -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported())  # noqa: SLF001
 
 
+def refuse_leak(parent: ModelDirectory, splits: Splits) -> None:
+    """Make sure that a model to learn from, or to measure anew, has not been trained on what is held out here.
+
+    Raises:
+        DetenteError: it has.
+    """
+    learned = training_texts(parent)
+    held_out = [*splits.validation.texts(), *splits.test.texts()]
+    leaked = sum(text_fingerprint(text) in learned for text in held_out)
+    if leaked:
+        raise DetenteError(
+            f"{parent.path}: was trained on {leaked:,} sentences that are held out here; train both on the same "
+            "annotation files"
+        )
+
+
 def teacher_scores(path: Path, splits: Splits, kept: Path) -> Scores:
     """The teacher's scores of training and unlabelled sentences, shape (sentences, 3); kept for a resumed run.
 
@@ -29,14 +45,7 @@ def teacher_scores(path: Path, splits: Splits, kept: Path) -> Scores:
         DetenteError: it is no model directory, or has learned from sentences that this variant holds out.
     """
     teacher = open_model(path)
-    learned = training_texts(teacher)
-    held_out = [*splits.validation.texts(), *splits.test.texts()]
-    leaked = sum(text_fingerprint(text) in learned for text in held_out)
-    if leaked:
-        raise DetenteError(
-            f"{path}: was trained on {leaked:,} sentences that are held out here; train teacher and student on the "
-            "same annotation files"
-        )
+    refuse_leak(teacher, splits)
     texts = [*splits.train.texts(), *splits.unlabelled]
     if kept.is_file():
         scores: Scores = np.load(kept, allow_pickle=False)

@@ -22,15 +22,16 @@ from transformers import AutoModelForSequenceClassification
 from detente.errors import DetenteError
 from detente.inference import load_classifier
 from detente.labels import LABELS
-from detente.model import TRAINING_TEXTS, ModelDirectory, open_model
+from detente.model import TRAINING_TEXTS, ModelDirectory, open_model, training_texts
 from eval.metrics import figures
 from training import baseline, export, finetune, frozen
 from training.architecture import output_layer
 from training.calibration import fit_temperature
 from training.config import EncoderVariant, FrozenVariant, QuantisedVariant, TfidfVariant, Variant
 from training.data import Splits, load_splits
-from training.lineage import code_fingerprint, config_of, parent_of
+from training.lineage import code_fingerprint, config_of, encoder_weights, parent_of
 from training.onnx_graph import write_int8_onnx
+from training.teacher import refuse_leak
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +49,9 @@ def train(variant: Variant, more: Sequence[Path], out: Path, runs: Path) -> dict
     out = export.checked_target(out)
     parent = parent_of(variant)
     splits = load_splits(variant, more)
-    if parent:
-        splits.provenance["parent"] = parent
+    for key, value in (("parent", parent), ("encoder_sha256", encoder_weights(variant))):
+        if value:
+            splits.provenance[key] = value
     log.warning("sentences: %s", ", ".join(f"{n:,} {s}" for s, n in splits.provenance["sentences"].items()))
     making = _Making(variant, splits, out, started, code_fingerprint())
     match variant:
@@ -124,10 +126,10 @@ class _Making:
     def frozen(self, variant: FrozenVariant) -> dict[str, Any]:
         splits = self.splits
         model, tokenizer = frozen.fit_frozen(variant, splits.train)
-        validation = frozen.frozen_logits(model, tokenizer, splits.validation.texts(), variant.max_length)
+        validation = export.batched_logits(model, tokenizer, splits.validation.texts(), variant.max_length)
         temperature = fit_temperature(validation, np.array(splits.validation.label_ids()))
         export.fold_temperature(model.classifier, temperature)
-        test = frozen.frozen_logits(model, tokenizer, splits.test.texts(), variant.max_length)
+        test = export.batched_logits(model, tokenizer, splits.test.texts(), variant.max_length)
         with export.new_directory(self.out) as directory:
             frozen.write_frozen(model, tokenizer, variant.max_length, directory)
             return self._finish(
@@ -145,17 +147,18 @@ class _Making:
         model = AutoModelForSequenceClassification.from_pretrained(
             parent.path, dtype=torch.float32, use_safetensors=True, local_files_only=True
         ).eval()
+        refuse_leak(parent, self.splits)
         self.splits.provenance.update({**parent.manifest["data"], "parent": parent.version})
         single = load_classifier(parent).score(self.splits.test.texts())
         with export.new_directory(self.out) as directory:
-            for name in parent.manifest["files"]:
-                if not name.startswith("model.onnx"):
-                    shutil.copyfile(parent.path / name, directory / name)
+            # Not the safetensors weights: what runs from them is the parent, at its speed and with its figures.
+            for name in (TRAINING_TEXTS, "tokenizer.json", "tokenizer_config.json"):
+                shutil.copyfile(parent.path / name, directory / name)
             write_int8_onnx(
                 model, directory / "model.onnx", per_channel=variant.per_channel, reduce_range=variant.reduce_range
             )
             kept = {key: parent.manifest[key] for key in ("temperature", "max_length", "pad_id")}
-            return self._finish(directory, single, kind="encoder", **kept)
+            return self._finish(directory, single, kind="quantised", **kept)
 
     def baseline(self, variant: TfidfVariant) -> dict[str, Any]:
         splits = self.splits
@@ -167,6 +170,10 @@ class _Making:
         with export.new_directory(self.out) as directory:
             onnx.save(baseline.baseline_to_onnx(pipeline), directory / "model.onnx")
             return self._finish(directory, test, kind="tfidf", temperature=temperature)
+
+    def _learned_by_parent(self) -> frozenset[str]:
+        teacher = getattr(self.variant, "teacher", None)
+        return training_texts(open_model(Path(teacher))) if teacher else frozenset()
 
     def _finish(
         self,
@@ -185,7 +192,9 @@ class _Making:
         """
         splits = self.splits
         if not (directory / TRAINING_TEXTS).exists():
-            export.write_training_texts([*splits.train.texts(), *splits.unlabelled], directory)
+            export.write_training_texts(
+                [*splits.train.texts(), *splits.unlabelled], self._learned_by_parent(), directory
+            )
         facts = export.Facts(
             name=self.variant.name,
             kind=kind,

@@ -73,7 +73,7 @@ def test_a_pipeline_opens_it_and_gives_the_same_labels(scorer: Scorer) -> None:
 
 def test_the_model_was_trained_on_no_test_sentence() -> None:
     from detente.annotations import text_fingerprint
-    from eval.evaluate import training_texts
+    from detente.model import training_texts
 
     trained_on = training_texts(open_model(default_model_path()))
     rows = read_annotations([SEEDS / "annotations.jsonl", SEEDS / "articles.jsonl"])

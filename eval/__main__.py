@@ -5,15 +5,17 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 
 from detente.atomic import check_writable
 from detente.errors import DetenteError, printable
 from detente.inference import Scores, load_classifier
 from detente.model import open_model
+from eval.options import add_sets, chosen_sets
 from eval.report import Report, make_report, write_json
-from eval.sets import EvaluationSet, read_sets, seed_sets
-from eval.significance import DRAWS
+from eval.sets import EvaluationSet
+from eval.terminal import show
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -30,28 +32,6 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"eval: {printable(line)}", file=sys.stderr)
         return error.exit_code
     return 0
-
-
-def add_sets(parser: argparse.ArgumentParser) -> None:
-    """The options that say what is measured on, shared by both commands."""
-    parser.add_argument(
-        "--on", type=Path, nargs="+", action="extend", metavar="FILE", default=[],
-        help="files to measure on: annotations or annotated articles (their test rows where they mark splits), PLOVER- "
-        "or CAMEO-coded ones (column penta; by direction), a behaviour suite (field capability). Default: the seeds' "
-        "test split, their articles, and the behaviour suite",
-    )  # fmt: skip
-    parser.add_argument(
-        "--private", type=Path, nargs="+", action="extend", metavar="FILE", default=[],
-        help="like --on, but no sentence of these files stands in what is written, so that it can be passed on",
-    )  # fmt: skip
-    parser.add_argument("--draws", type=int, default=DRAWS, help=f"bootstrap draws behind an interval ({DRAWS})")
-
-
-def chosen_sets(options: argparse.Namespace) -> list[EvaluationSet]:
-    """The sets that the options name; without `--on`, the seeds' and the private ones."""
-    found = [one for path in options.on for one in read_sets(path)] if options.on else seed_sets(Path())
-    found += [one for path in options.private for one in read_sets(path, private=True)]
-    return found
 
 
 def _evaluate(arguments: list[str]) -> None:
@@ -71,17 +51,15 @@ def _evaluate(arguments: list[str]) -> None:
         if path:
             check_writable(path)
     report = _report(options)
-    console = Console()
-    console.print(", ".join(report.versions) + f", device {report.device}\n", highlight=False)
-    from eval.terminal import show
-
-    show(report, console)
     if options.json:
         write_json(report, options.json)
     if options.html:
         from eval.page import write_page
 
         write_page(report, options.html)
+    console = Console()
+    console.print(", ".join(report.versions) + f", device {report.device}\n", highlight=False, markup=False)
+    show(report, console)
 
 
 def _report(options: argparse.Namespace) -> Report:
@@ -92,7 +70,7 @@ def _report(options: argparse.Namespace) -> Report:
         task = progress.add_task("", total=len(sets) * len(models))
 
         def score(number: int, found: EvaluationSet) -> Scores:
-            progress.update(task, description=f"{models[number].path}, {found.name}")
+            progress.update(task, description=escape(f"{models[number].path}, {found.name}"))
             scores = classifiers[number].score(found.sentences())
             progress.advance(task)
             return scores

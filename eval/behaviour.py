@@ -4,11 +4,12 @@ A case is one line of `behaviour.jsonl`, of one of three kinds:
 
 - functionality: `text` has the label `label`;
 - invariance: `changed` is `text` after an edit that must not change the label;
-- direction: `changed` is `text` with its act turned: its label is `label`, and the direction has moved towards it.
+- direction: `changed` is `text` with its act turned: its label is `label`, and that of `text` is another one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Final
 
@@ -16,8 +17,9 @@ import numpy as np
 
 from detente.errors import DetenteError
 from detente.inference import Scores
-from detente.labels import DE_ESCALATION_ID, ESCALATION_ID, LABELS
+from detente.labels import ESCALATION_ID, LABELS
 from detente.tables import read_rows
+from eval.significance import Draws, GroupBootstrap, Interval, share_interval
 
 # What each kind has beside `kind` and `capability`.
 _FIELDS: Final = {
@@ -25,7 +27,8 @@ _FIELDS: Final = {
     "invariance": ("text", "changed"),
     "direction": ("text", "changed", "label"),
 }
-NAME_SWAPS: Final = ("country name", "party or group name", "person name")
+# Capabilities of invariance that swap nothing but a name.
+_NAMES: Final = " name"
 
 
 @dataclass(frozen=True)
@@ -41,10 +44,11 @@ class Case:
 
 @dataclass(frozen=True)
 class BehaviourSet:
-    """The cases of a suite."""
+    """The cases of a suite. Those of a private one are measured but stand in nothing that is written."""
 
     name: str
     cases: list[Case]
+    private: bool = False
 
     def sentences(self) -> list[str]:
         """What is to be scored: all texts, then all changed texts."""
@@ -66,23 +70,23 @@ class Failure:
 
 @dataclass(frozen=True)
 class Capability:
-    """How many of a capability's cases fail."""
+    """How many of a capability's cases fail; the totals of a kind have no capability."""
 
     kind: str
     capability: str
     cases: int
     failures: int
-
-    @property
-    def rate(self) -> float:
-        """The failure rate."""
-        return self.failures / self.cases
+    rate: float
 
 
 @dataclass(frozen=True)
 class NameSwaps:
-    """Absolute change in P(escalation) when only a name is swapped: the measure of bias against a name."""
+    """Absolute change in P(escalation) when only a name is swapped: the measure of bias against a name.
 
+    `pairs` are any two names of one sentence, of which there are `sentences`.
+    """
+
+    sentences: int
     pairs: int
     mean: float
     percentile_99: float
@@ -97,12 +101,15 @@ class BehaviourResult:
     cases: int
     failures: int
     failure_rate: float
+    failure_rate_interval: Interval | None
+    kinds: list[Capability]
     capabilities: list[Capability]
     name_swaps: NameSwaps | None
     failed: list[Failure]
+    trained_on: int
 
 
-def read_behaviour(path: Path) -> BehaviourSet:
+def read_behaviour(path: Path, *, private: bool = False) -> BehaviourSet:
     """Read a suite.
 
     Raises:
@@ -125,7 +132,7 @@ def read_behaviour(path: Path) -> BehaviourSet:
         cases.append(Case(**{key: record[key] for key in wanted}))
     if not cases:
         raise DetenteError(f"{path}: empty; expected one case a line")
-    return BehaviourSet(path.stem, cases)
+    return BehaviourSet(path.stem, cases, private)
 
 
 def passes(suite: BehaviourSet, scores: Scores) -> list[bool]:
@@ -133,28 +140,65 @@ def passes(suite: BehaviourSet, scores: Scores) -> list[bool]:
     return [_passes(case, before, after) for case, before, after in _with_scores(suite, scores)]
 
 
-def measure_behaviour(suite: BehaviourSet, scores: Scores) -> BehaviourResult:
+def suite_draws(suite: BehaviourSet, passed: Sequence[bool], draws: int) -> Draws:
+    """The failure rate of bootstrap draws, shape (draws,): cases of one sentence are of a kind, so drawn together."""
+    return GroupBootstrap([case.text for case in suite.cases], draws).means(~np.asarray(passed, dtype=bool))
+
+
+def measure_behaviour(suite: BehaviourSet, scores: Scores, trained_on: int, draws: int) -> BehaviourResult:
     """Failure rates and name swaps from the scores of `suite.sentences()`, shape (sentences, 3)."""
     passed = passes(suite, scores)
-    failed, changes = [], []
+    failed = []
     for (case, before, after), passing in zip(_with_scores(suite, scores), passed, strict=True):
-        if case.capability in NAME_SWAPS and after is not None:
-            changes.append(abs(float(after[ESCALATION_ID] - before[ESCALATION_ID])))
         if not passing:
             expected = case.label or LABELS[int(before.argmax())]
-            failed.append(Failure(case.kind, case.capability, case.text, case.changed, str(expected),
-                                  _rounded(before), None if after is None else _rounded(after)))  # fmt: skip
-    counted = list(dict.fromkeys((case.kind, case.capability) for case in suite.cases))
-    capabilities = []
-    for kind, name in counted:
-        own = [p for case, p in zip(suite.cases, passed, strict=True) if (case.kind, case.capability) == (kind, name)]
-        capabilities.append(Capability(kind, name, len(own), own.count(False)))
-    swaps = None
-    if changes:
-        percentile = float(np.percentile(changes, 99))
-        swaps = NameSwaps(len(changes), float(np.mean(changes)), percentile, max(changes))
-    failures = passed.count(False)
-    return BehaviourResult(suite.name, len(passed), failures, failures / len(passed), capabilities, swaps, failed)
+            text, changed = ("", "") if suite.private else (case.text, case.changed)
+            failed.append(
+                Failure(
+                    case.kind,
+                    case.capability,
+                    text,
+                    changed,
+                    str(expected),
+                    _rounded(before),
+                    None if after is None else _rounded(after),
+                )
+            )
+    rates = ~np.asarray(passed, dtype=bool)
+    return BehaviourResult(
+        name=suite.name,
+        cases=len(passed),
+        failures=len(failed),
+        failure_rate=len(failed) / len(passed),
+        failure_rate_interval=share_interval(rates, suite_draws(suite, passed, draws)),
+        kinds=_counted(suite, passed, lambda case: (case.kind, "")),
+        capabilities=_counted(suite, passed, lambda case: (case.kind, case.capability)),
+        name_swaps=_name_swaps(suite, scores),
+        failed=failed,
+        trained_on=trained_on,
+    )
+
+
+def _counted(suite: BehaviourSet, passed: list[bool], key: Callable[[Case], tuple[str, str]]) -> list[Capability]:
+    outcomes: dict[tuple[str, str], list[bool]] = {}
+    for case, passing in zip(suite.cases, passed, strict=True):
+        outcomes.setdefault(key(case), []).append(passing)
+    return [
+        Capability(kind, name, len(own), own.count(False), own.count(False) / len(own))
+        for (kind, name), own in outcomes.items()
+    ]
+
+
+def _name_swaps(suite: BehaviourSet, scores: Scores) -> NameSwaps | None:
+    escalation: dict[str, list[float]] = {}
+    for case, before, after in _with_scores(suite, scores):
+        if after is not None and case.kind == "invariance" and case.capability.endswith(_NAMES):
+            escalation.setdefault(case.text, [float(before[ESCALATION_ID])]).append(float(after[ESCALATION_ID]))
+    changes = [abs(one - other) for of_names in escalation.values() for one, other in combinations(of_names, 2)]
+    if not changes:
+        return None
+    percentile = float(np.percentile(changes, 99))
+    return NameSwaps(len(escalation), len(changes), float(np.mean(changes)), percentile, max(changes))
 
 
 def _with_scores(suite: BehaviourSet, scores: Scores) -> Iterator[tuple[Case, Scores, Scores | None]]:
@@ -168,14 +212,7 @@ def _passes(case: Case, before: Scores, after: Scores | None) -> bool:
         return int(before.argmax()) == LABELS.index(case.label)
     if case.kind == "invariance":
         return int(before.argmax()) == int(after.argmax())
-    wanted = LABELS.index(case.label)
-    moved = _direction(after) - _direction(before)
-    towards = {ESCALATION_ID: moved > 0, DE_ESCALATION_ID: moved < 0}
-    return int(after.argmax()) == wanted and towards.get(wanted, True)
-
-
-def _direction(scores: Scores) -> float:
-    return float(scores[ESCALATION_ID] - scores[DE_ESCALATION_ID])
+    return int(after.argmax()) == LABELS.index(case.label) != int(before.argmax())
 
 
 def _rounded(scores: Scores) -> list[float]:

@@ -12,6 +12,8 @@ from detente.labels import LABELS
 from eval.metrics import figures
 
 BINS: Final = 15
+# In smaller bins chance alone makes an error: ten sentences in ten bins, perfectly calibrated at 0.8, have 0.32.
+_SENTENCES_A_BIN: Final = 10
 COVERAGES: Final = tuple(round(1 - 0.05 * step, 2) for step in range(15))
 
 
@@ -40,22 +42,27 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Coverage:
-    """Macro-F1 on the share of the sentences that the model is most certain of."""
+    """Figures on the share of the sentences that the model is most certain of.
+
+    Macro-F1 is over the labels that are left, which a rare one may not be.
+    """
 
     share: float
     sentences: int
     macro_f1: float
+    accuracy: float
+    labels: int
 
 
 def calibration(label_ids: Sequence[int], scores: Scores, bins: int = BINS) -> Calibration:
-    """Calibration of scores, shape (sentences, 3); with fewer sentences than bins, every sentence is a bin."""
+    """Calibration of scores, shape (sentences, 3), over at most so many bins; small sets have fewer."""
     true = np.asarray(label_ids)
     confidence, right = scores.max(axis=1).astype(float), scores.argmax(axis=1) == true
-    order = np.argsort(confidence, kind="stable")
-    filled = [
-        Bin(len(chosen), float(confidence[chosen].mean()), float(right[chosen].mean()))
-        for chosen in np.array_split(order, min(bins, len(order)))
-    ]
+    # Equal confidences share a bin: split, their order in the file would decide the error.
+    ranks = np.searchsorted(np.sort(confidence), confidence)
+    bins = max(1, min(bins, len(true) // _SENTENCES_A_BIN))
+    chosen = [np.flatnonzero(ranks * bins // len(true) == number) for number in range(bins)]
+    filled = [Bin(len(own), float(confidence[own].mean()), float(right[own].mean())) for own in chosen if len(own)]
     error = sum(one.sentences * abs(one.confidence - one.accuracy) for one in filled) / len(true)
     # Rows of float32 scores sum to 1 only nearly, which scikit-learn refuses.
     exact = scores.astype(float) / scores.astype(float).sum(axis=1, keepdims=True)
@@ -70,5 +77,7 @@ def coverage(label_ids: Sequence[int], scores: Scores) -> list[Coverage]:
     found = []
     for share in COVERAGES:
         kept = order[: max(1, round(share * len(order)))]
-        found.append(Coverage(share, len(kept), figures(true[kept].tolist(), scores[kept]).macro_f1))
+        measured = figures(true[kept].tolist(), scores[kept])
+        labels = len(np.unique(true[kept]))
+        found.append(Coverage(share, len(kept), measured.macro_f1, measured.accuracy, labels))
     return found

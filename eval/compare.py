@@ -10,7 +10,7 @@ import numpy.typing as npt
 from detente.aggregation import article_label
 from detente.inference import Scores
 from detente.labels import LABELS
-from eval.behaviour import BehaviourSet, passes
+from eval.behaviour import BehaviourSet, passes, suite_draws
 from eval.metrics import direction_macro_f1, figures, says_conflict
 from eval.sets import ArticleSet, DirectionSet, EvaluationSet, LabelledSet
 from eval.significance import (
@@ -22,6 +22,7 @@ from eval.significance import (
     interval,
     macro_f1,
     mcnemar_p,
+    share_interval,
 )
 
 METRICS: Final = {
@@ -68,6 +69,23 @@ def compare(found: EvaluationSet, named: tuple[str, str], first: Scores, second:
     )
 
 
+def headline_interval(found: EvaluationSet, scores: Scores, draws: int) -> Interval | None:
+    """The 95 % interval of the headline figure."""
+    around = headline_draws(found, scores, draws)
+    match found:
+        case ArticleSet():
+            return share_interval(_right(found, scores), around)
+        case BehaviourSet():
+            return share_interval(~_right(found, scores), around)
+        case _:
+            return interval(around)
+
+
+def better(found: EvaluationSet, value: float) -> float:
+    """A headline figure turned so that more is better."""
+    return -value if isinstance(found, BehaviourSet) else value
+
+
 def headline(found: EvaluationSet, scores: Scores) -> float:
     """The one figure that models are compared by on a set; `METRICS` names it."""
     match found:
@@ -92,8 +110,7 @@ def headline_draws(found: EvaluationSet, scores: Scores, draws: int) -> Draws:
         case ArticleSet():
             return independent(len(found.articles), draws).means(_right(found, scores))
         case BehaviourSet():
-            # Swaps of one sentence are of a kind, so they are drawn together.
-            return GroupBootstrap([case.text for case in found.cases], draws).means(~_right(found, scores))
+            return suite_draws(found, passes(found, scores), draws)
 
 
 def direction_draws(is_conflict: Sequence[bool], scores: Scores, draws: int) -> Draws:

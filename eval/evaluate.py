@@ -1,8 +1,8 @@
 """Measures one model on one set. Knows nothing of how results are shown."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,16 @@ from eval.calibration import Calibration, Coverage, calibration, coverage
 from eval.compare import direction_draws
 from eval.metrics import Figures, PrecisionRecall, direction_macro_f1, figures, precision_recall
 from eval.sets import ArticleSet, DirectionSet, EvaluationSet, LabelledSet
-from eval.significance import GroupBootstrap, Interval, f1_of_labels, independent, interval, macro_f1, matthews
+from eval.significance import (
+    GroupBootstrap,
+    Interval,
+    f1_of_labels,
+    independent,
+    interval,
+    macro_f1,
+    matthews,
+    share_interval,
+)
 from eval.slices import Slice, measure_slices
 
 # Rows with this root contradict the codebook (a request counts as cooperation there), so both ways are reported.
@@ -53,6 +62,7 @@ class LabelledResult:
     errors: list[ConfidentError]
     trained_on: int
     unlabelled: int
+    dropped_duplicates: int
 
 
 @dataclass(frozen=True)
@@ -67,6 +77,7 @@ class DirectionResult:
     macro_f1_without_request: float | None
     macro_f1_without_request_interval: Interval | None
     neutral_left_out: int
+    unlabelled: int
     trained_on: int
 
 
@@ -103,12 +114,7 @@ def measure(found: EvaluationSet, scores: Scores, trained_on: frozenset[str], dr
         case ArticleSet():
             return _measure_articles(found, scores, trained_on, draws)
         case BehaviourSet():
-            return measure_behaviour(found, scores)
-
-
-def to_json(result: Result) -> dict[str, Any]:
-    """A JSON-ready dict."""
-    return asdict(result)
+            return measure_behaviour(found, scores, _overlap(found.sentences(), trained_on), draws)
 
 
 def _measure_labelled(labelled: LabelledSet, scores: Scores, trained_on: frozenset[str], draws: int) -> LabelledResult:
@@ -118,7 +124,7 @@ def _measure_labelled(labelled: LabelledSet, scores: Scores, trained_on: frozens
     hits, total = np.trace(confusions, axis1=1, axis2=2), confusions.sum(axis=(1, 2))
     intervals = {
         "macro_f1": interval(macro_f1(confusions)),
-        "accuracy": interval(hits / total),
+        "accuracy": share_interval(np.equal(true, scores.argmax(axis=1)), hits / total),
         "matthews": interval(matthews(confusions)),
     } | {str(label): interval(f1_of_labels(confusions)[:, index]) for index, label in enumerate(LABELS)}
     return LabelledResult(
@@ -132,6 +138,7 @@ def _measure_labelled(labelled: LabelledSet, scores: Scores, trained_on: frozens
         errors=_confident_errors(labelled, scores),
         trained_on=_overlap(labelled.sentences(), trained_on),
         unlabelled=labelled.annotations.unlabelled,
+        dropped_duplicates=labelled.annotations.dropped,
     )
 
 
@@ -165,6 +172,7 @@ def _measure_direction(coded: DirectionSet, scores: Scores, trained_on: frozense
         macro_f1_without_request=direction_macro_f1(without, scores[kept]) if kept else None,
         macro_f1_without_request_interval=interval(direction_draws(without, scores[kept], draws)) if kept else None,
         neutral_left_out=coded.neutral,
+        unlabelled=coded.unlabelled,
         trained_on=_overlap(coded.texts, trained_on),
     )
 
@@ -175,12 +183,13 @@ def _measure_articles(articles: ArticleSet, scores: Scores, trained_on: frozense
     found = [LABEL_IDS[article_label(rows)] for rows in each]
     annotated = np.array([article.index() for article in articles.articles])
     indices = np.array([article_index(rows) for rows in each])
+    right = np.asarray(np.equal(true, found), dtype=bool)
     bootstrap = independent(len(true), draws)
     return ArticleResult(
         name=articles.name,
         articles=len(true),
         accuracy=float(accuracy_score(true, found)),
-        accuracy_interval=interval(bootstrap.means(np.equal(true, found))),
+        accuracy_interval=share_interval(right, bootstrap.means(right)),
         index_correlation=_spearman(annotated, indices),
         index_correlation_interval=interval(bootstrap.statistics(lambda i: _spearman(annotated[i], indices[i]))),
         confusion=confusion_matrix(true, found, labels=range(len(LABELS))).tolist(),

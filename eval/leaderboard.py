@@ -9,13 +9,15 @@ from typing import Final
 from matplotlib.figure import Figure
 
 from detente.atomic import atomic_writer
-from eval.plots import COLOURS, INK, draw
+from eval.plots import COLOURS, INK, draw, legend_text
 from eval.report import Headline, Report, SetReport, headlines_of, p_text, with_interval
 from eval.speed import PIPELINE
 from eval.timing import Speed
 
 NAME: Final = "leaderboard"
 _NONE: Final = "-"
+# Rounds that lie further apart, as a share of their median, say more of the machine than of the model.
+_NOISY: Final = 0.2
 _MARKERS: Final = "osD^vP*Xp<>h"
 
 
@@ -31,6 +33,8 @@ class Leaderboard:
     machine: dict[str, str]
     command: str
     timed_sentences: int
+    warnings: list[str]
+    ranked_by: str
 
 
 def write_leaderboard(board: Leaderboard, folder: Path) -> None:
@@ -42,6 +46,7 @@ def write_leaderboard(board: Leaderboard, folder: Path) -> None:
     content = {
         "command": board.command,
         "machine": board.machine,
+        "warnings": board.warnings,
         "failures": board.failures,
         "speeds": [asdict(one) for one in board.speeds],
         "sizes_mb": board.sizes_mb,
@@ -59,7 +64,7 @@ def write_leaderboard(board: Leaderboard, folder: Path) -> None:
 
 def markdown(board: Leaderboard) -> str:
     """The leaderboard as Markdown."""
-    report, first = board.report, board.report.sets[0]
+    report = board.report
     lines = [
         "# Leaderboard",
         "",
@@ -69,12 +74,14 @@ def markdown(board: Leaderboard) -> str:
         board.command,
         "```",
         "",
-        f"on {board.machine['processor']}, {board.machine['cores']} cores, ONNX Runtime "
-        f"{board.machine['onnxruntime']}, Python {board.machine['python']}. Ranked by {first.metric} on {first.name}; "
+        f"on {board.machine['processor']}, {board.machine['cores']} cores, GPU {board.machine['gpu']}, ONNX Runtime "
+        f"{board.machine['onnxruntime']}, torch {board.machine['torch']}, transformers "
+        f"{board.machine['transformers']}, Python {board.machine['python']}. Ranked on {board.ranked_by}; "
         f"square brackets are 95 % bootstrap intervals ({report.draws:,} draws of whole documents).",
         "",
         f"![Macro-F1 against sentences per second]({NAME}.svg)",
         "",
+        *(f"> **Warning.** {warning}.\n" for warning in board.warnings),
         "## How good",
         "",
         _row(["variant", *(f"{one.name}: {one.metric}" for one in report.sets)]),
@@ -86,7 +93,9 @@ def markdown(board: Leaderboard) -> str:
     if len(report.models) > 1:
         lines += [
             "",
-            f"Against `{report.models[0]}`, in paired draws: difference, interval, p (bootstrap; McNemar).",
+            f"Against `{report.models[0]}`, in paired draws: difference, interval, p (bootstrap; McNemar). That is the "
+            "best on the very set that ranks, and no correction is made for comparing several, so take a p near 0.05 "
+            f"for a hint. {report.draws:,} draws cannot show a bootstrap p under {2 / (report.draws + 1):.3f}.",
             "",
             _row(["variant", *(one.name for one in report.sets)]),
             _row(["---"] * (1 + len(report.sets))),
@@ -107,8 +116,9 @@ def _speed_table(board: Leaderboard) -> list[str]:
         f"Sentences a second over the {board.timed_sentences:,} sentences of the seeds' test split"
         + (", and times the transformers pipeline at batch 32" if baseline else "")
         + "; one sentence and one seed article at a time, 50th and 95th percentile; from a cold "
-        "start to one scored article; peak memory while scoring all; files that the CPU needs. Medians of rounds that "
-        "took every row in turn.",
+        "start to one scored article; peak memory while scoring all; files that the CPU needs; training without "
+        "that of the model that a variant is made from. Medians of rounds that took every row in turn"
+        + _noise(board.speeds),
         "",
         _row(
             [
@@ -176,14 +186,14 @@ def chart(board: Leaderboard) -> str:
         panels = figure.subplots(1, len(shown), squeeze=False)[0]
         for panel, one in zip(panels, shown, strict=True):
             points = [(speed.sentences_per_second, _of(board, one, speed).value) for speed in board.speeds]
-            front = pareto_front(points)
-            panel.step([x for x, _ in front], [y for _, y in front], where="pre", color=INK, linewidth=1, alpha=0.5)
+            front = pareto_front([p for p, speed in zip(points, board.speeds, strict=True) if speed.way != "cuda"])
+            panel.step([x for x, _ in front], [y for _, y in front], where="post", color=INK, linewidth=1, alpha=0.5)
             for place, (speed, point) in enumerate(zip(board.speeds, points, strict=True)):
                 low, high = _of(board, one, speed).interval or (point[1], point[1])
                 spread = [[max(0, point[1] - low)], [max(0, high - point[1])]]
                 panel.errorbar(
                     *point, yerr=spread, fmt=_MARKERS[place % len(_MARKERS)], color=COLOURS[place % len(COLOURS)],
-                    markersize=6, elinewidth=0.7, capsize=2, label=way_name(speed),
+                    markersize=6, elinewidth=0.7, capsize=2, label=legend_text(way_name(speed)),
                 )  # fmt: skip
             panel.set(xscale="log", xlabel="sentences a second (log scale)", ylabel="macro-F1", title=one.name)
         # A legend, not labels at the points: variants of one encoder lie too close together for these.
@@ -191,6 +201,11 @@ def chart(board: Leaderboard) -> str:
 
     title = "Macro-F1 against sentences per second; the line is the Pareto front"
     return draw((2.4 + 3.8 * max(1, len(shown)), 3.8), paint, title, background="#ffffff")
+
+
+def _noise(speeds: Sequence[Speed]) -> str:
+    noisy = [f"{way_name(one)} {one.spread:.0%}" for one in speeds if one.spread > _NOISY]
+    return f", which lay apart by more than {_NOISY:.0%} for {', '.join(noisy)}." if noisy else "."
 
 
 def _of(board: Leaderboard, found: SetReport, speed: Speed) -> Headline:

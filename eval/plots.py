@@ -70,8 +70,10 @@ def precision_recall_plot(models: Sequence[str], results: Sequence[LabelledResul
             for number, (name, result) in enumerate(zip(models, results, strict=True)):
                 curve = result.precision_recall.get(label)
                 if curve:
-                    legend = f"{name}, area {curve.average_precision:.3f}"
-                    panel.plot(curve.recall, curve.precision, color=_colour(number), label=legend)
+                    legend = f"{legend_text(name)}, area {curve.average_precision:.3f}"
+                    panel.plot(
+                        curve.recall, curve.precision, drawstyle="steps-post", color=_colour(number), label=legend
+                    )
             if panel.lines:
                 panel.legend(loc="lower left", fontsize=8)
         panels[0].set_ylabel("precision")
@@ -89,7 +91,7 @@ def reliability_plot(models: Sequence[str], results: Sequence[LabelledResult]) -
             bins = result.calibration.bins
             panel.plot(
                 [one.confidence for one in bins], [one.accuracy for one in bins], marker="o", markersize=3.5,
-                color=_colour(number), label=f"{name}, error {result.calibration.expected_error:.3f}",
+                color=_colour(number), label=f"{legend_text(name)}, error {result.calibration.expected_error:.3f}",
             )  # fmt: skip
         panel.set(xlabel="confidence", ylabel="share of right labels", xlim=(0.3, 1.01), ylim=(0, 1.02))
         panel.legend(loc="lower right", fontsize=8)
@@ -104,12 +106,19 @@ def coverage_plot(models: Sequence[str], results: Sequence[LabelledResult]) -> s
         panel = figure.subplots()
         for number, (name, result) in enumerate(zip(models, results, strict=True)):
             shares = [100 * one.share for one in result.coverage]
-            panel.plot(shares, [one.macro_f1 for one in result.coverage], color=_colour(number), label=name)
+            panel.plot(
+                shares, [one.macro_f1 for one in result.coverage], color=_colour(number), label=legend_text(name)
+            )
         panel.set(xlabel="% of sentences kept, most certain first", ylabel="macro-F1")
         panel.invert_xaxis()
         panel.legend(loc="best", fontsize=8)
 
     return draw((4.7, 3.2), paint, f"Coverage against macro-F1 on {_plain(results[0].name)}")
+
+
+def legend_text(name: str) -> str:
+    """A name as matplotlib shows it whatever is in it: no formula between dollars, no leading underscore."""
+    return name.replace("$", r"\$").lstrip("_") or "model"
 
 
 def _colour(number: int) -> str:

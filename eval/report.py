@@ -13,10 +13,10 @@ from detente.labels import LABELS
 from detente.model import ModelDirectory, training_texts
 from detente.tables import without_nan
 from eval.behaviour import BehaviourSet
-from eval.compare import METRICS, Comparison, compare, headline, headline_draws
+from eval.compare import METRICS, Comparison, compare, headline, headline_interval
 from eval.evaluate import Result, measure
 from eval.sets import ArticleSet, DirectionSet, EvaluationSet, LabelledSet
-from eval.significance import Interval, interval
+from eval.significance import Interval
 
 _KINDS: Final = {LabelledSet: "labels", DirectionSet: "direction", ArticleSet: "articles", BehaviourSet: "behaviour"}
 
@@ -70,7 +70,7 @@ def make_report(
                 name=found.name,
                 kind=_KINDS[type(found)],
                 metric=METRICS[type(found)],
-                headlines=[Headline(headline(found, s), interval(headline_draws(found, s, draws))) for s in scores],
+                headlines=[Headline(headline(found, s), headline_interval(found, s, draws)) for s in scores],
                 results=[measure(found, s, texts, draws) for s, texts in zip(scores, trained_on, strict=True)],
                 comparisons=[
                     compare(found, (names[0], name), scores[0], other, draws)
@@ -87,9 +87,10 @@ def model_names(paths: Sequence[Path]) -> list[str]:
     Raises:
         UsageError: one directory is given twice.
     """
-    twice = {path for path in paths if list(paths).count(path) > 1}
+    resolved = [path.resolve() for path in paths]
+    twice = [path for path, one in zip(paths, resolved, strict=True) if resolved.count(one) > 1]
     if twice:
-        raise UsageError(f"{twice.pop()}: is given twice; a model is compared with others, not with itself")
+        raise UsageError(f"{twice[0]}: is given twice; a model is compared with others, not with itself")
     names = [path.resolve().name for path in paths]
     return [str(path) if names.count(name) > 1 else name for path, name in zip(paths, names, strict=True)]
 
@@ -135,8 +136,9 @@ def warnings(report: Report) -> list[str]:
                     "held-out figures"
                 )
         first = one.results[0]
-        if getattr(first, "unlabelled", 0):
-            found.append(f"{one.name}: {first.unlabelled:,} rows without a label were left out")  # type: ignore[union-attr]
+        for count, what in (("unlabelled", "rows without a label"), ("dropped_duplicates", "repeated sentences")):
+            if getattr(first, count, 0):
+                found.append(f"{one.name}: {getattr(first, count):,} {what} were left out")
         if one.kind == "labels":
             absent = [label for label, figure in first.figures.labels.items() if not figure.support]  # type: ignore[union-attr]
             if absent:

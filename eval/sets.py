@@ -51,6 +51,7 @@ class DirectionSet:
     is_conflict: list[bool]
     roots: list[str]
     neutral: int
+    unlabelled: int
 
     def sentences(self) -> list[str]:
         """What is to be scored."""
@@ -136,7 +137,7 @@ def read_sets(path: Path, *, private: bool = False) -> list[EvaluationSet]:
     if "penta" in first.record:
         return [_read_direction(path)]
     if "capability" in first.record:
-        return [read_behaviour(path)]
+        return [read_behaviour(path, private=private)]
     read = read_annotations([path], leave_out_unlabelled=True)
     if not read.rows:
         raise DetenteError(f"{path}: none of its {read.unlabelled:,} rows has a label; annotate some first")
@@ -145,7 +146,7 @@ def read_sets(path: Path, *, private: bool = False) -> list[EvaluationSet]:
         return [labelled]
     articles = read_articles(path)
     test = [article for article in articles if article.split == "test"]
-    return [labelled, ArticleSet(f"{path.stem}, articles", test or articles)]
+    return [labelled, ArticleSet(f"{path.stem} as wholes", test or articles)]
 
 
 def _held_out(found: LabelledSet, paths: Sequence[Path]) -> LabelledSet:
@@ -153,21 +154,23 @@ def _held_out(found: LabelledSet, paths: Sequence[Path]) -> LabelledSet:
     read = found.annotations
     if not any(row.split for row in read.rows):
         return found
-    chosen = replace(read.in_split("test"), unlabelled=read.unlabelled)
+    chosen = replace(read.in_split("test"), unlabelled=read.unlabelled, dropped=read.dropped)
     if not chosen.rows:
         raise DetenteError(f"{', '.join(map(str, paths))}: marks splits, but no row as test; there is nothing held out")
     return replace(found, annotations=chosen)
 
 
 def _read_direction(path: Path) -> DirectionSet:
-    texts, is_conflict, roots, neutral = [], [], [], 0
+    texts, is_conflict, roots, neutral, unlabelled = [], [], [], 0, 0
     for row in read_rows(path):
         text, code = row.record.get("text"), str(row.record.get("penta", "")).strip().removesuffix(".0")
         if row.problem:
             raise DetenteError(f"{path}:{row.line}: {row.problem}")
         if not isinstance(text, str) or not text.strip():
             raise DetenteError(f"{path}:{row.line}: empty text; fill it in or delete the line")
-        if code == _PENTA_NEUTRAL:
+        if code in ("", "None"):
+            unlabelled += 1
+        elif code == _PENTA_NEUTRAL:
             neutral += 1
         elif code in _PENTA_CONFLICT:
             texts.append(text)
@@ -177,7 +180,7 @@ def _read_direction(path: Path) -> DirectionSet:
             raise DetenteError(f"{path}:{row.line}: penta is {code!r}; expected 0 to 4")
     if not texts:
         raise DetenteError(f"{path}: every row is neutral (penta 0); direction needs some of 1 to 4")
-    return DirectionSet(path.stem, texts, is_conflict, roots if any(roots) else [], neutral)
+    return DirectionSet(path.stem, texts, is_conflict, roots if any(roots) else [], neutral, unlabelled)
 
 
 def read_articles(path: Path) -> list[AnnotatedArticle]:
@@ -186,12 +189,14 @@ def read_articles(path: Path) -> list[AnnotatedArticle]:
     Raises:
         DetenteError: an article without a label, or whatever `read_annotations` raises.
     """
-    read_annotations([path])
+    read_annotations([path], leave_out_unlabelled=True)
     articles = []
     for row in read_rows(path):
         record = row.record
         if record.get("label") not in LABELS or not record.get("sentences"):
             raise DetenteError(f"{path}:{row.line}: no annotated article; expected its label and its sentences")
-        label_ids = [LABEL_IDS[span["label"]] for span in record["sentences"]]
+        label_ids = [LABEL_IDS[span["label"]] for span in record["sentences"] if span.get("label")]
+        if not label_ids:
+            raise DetenteError(f"{path}:{row.line}: none of the article's sentences has a label")
         articles.append(AnnotatedArticle(record["text"], Label(record["label"]), label_ids, record.get("split", "")))
     return articles

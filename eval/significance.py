@@ -92,12 +92,20 @@ def matthews(confusions: Draws) -> Draws:
 
 
 def interval(draws: Draws) -> Interval | None:
-    """The 95 % percentile interval; None where no draw has a value."""
+    """The 95 % percentile interval; None where no draw has a value, or all the same, which tells nothing of chance."""
     known = draws[~np.isnan(draws)]
-    if not len(known):
+    if not len(known) or np.ptp(known) == 0:
         return None
     low, high = np.percentile(known, [2.5, 97.5])
     return float(low), float(high)
+
+
+def share_interval(right: npt.NDArray[np.bool_], draws: Draws) -> Interval | None:
+    """The interval of a share: that of its draws, or the exact one (Clopper and Pearson 1934) for all or none."""
+    if not len(right) or not (right.all() or not right.any()):
+        return interval(draws)
+    exact = binomtest(int(right.sum()), len(right)).proportion_ci(0.95, method="exact")
+    return float(exact.low), float(exact.high)
 
 
 def bootstrap_p(differences: Draws) -> float:

@@ -50,13 +50,13 @@ def _latencies(label: Label, inputs: Sequence[Sequence[str]]) -> list[float]:
 
 
 def _peak_mb() -> float:
-    """The most memory that this process has had, in MiB."""
+    """The most memory that this process has had, in megabytes."""
     status = Path("/proc/self/status")
     if status.is_file():
         # Not ru_maxrss, which on Linux a process inherits from the one that started it.
         line = next(line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM:"))
-        return int(line.split()[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+        return int(line.split()[1]) * 1024 / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
 def _classifier(model: Path, device: str) -> Label:

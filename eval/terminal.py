@@ -60,11 +60,12 @@ def _summary(name: str, result: Result) -> str:
                 f"{result.articles} articles"
             )
         case BehaviourResult():
-            text = f"{result.failures} of {result.cases} cases fail ({result.failure_rate:.1%})"
+            rate = with_interval(result.failure_rate, result.failure_rate_interval)
+            text = f"failure rate {rate}, {result.failures} of {result.cases} cases"
             if result.name_swaps:
                 swaps = result.name_swaps
                 text += (
-                    f"; {swaps.pairs} name swaps change P(escalation) by {swaps.mean:.3f} on average, "
+                    f"; {swaps.pairs} swaps of a name change P(escalation) by {swaps.mean:.3f} on average, "
                     f"{swaps.percentile_99:.3f} at the 99th percentile, {swaps.largest:.3f} at most"
                 )
     return f"{escape(name)}{text}"
@@ -90,12 +91,15 @@ def _table(result: Result) -> Table | None:
 def _capabilities(models: Sequence[str], one: SetReport) -> Table:
     """Failures of each capability that has any; those that all models pass are counted in the last row."""
     results = [result for result in one.results if isinstance(result, BehaviourResult)]
-    table = _columns("failing", "cases", *models)
+    table = _columns("failing", "cases", *map(escape, models))
+    for each in zip(*(result.kinds for result in results), strict=True):
+        counts = [f"{found.failures} ({found.rate:.0%})" for found in each]
+        table.add_row(f"all of {each[0].kind}", str(each[0].cases), *counts, style="bold")
     passed = 0
     for each in zip(*(result.capabilities for result in results), strict=True):
         if any(found.failures for found in each):
             counts = [f"{found.failures} ({found.rate:.0%})" for found in each]
-            table.add_row(f"{each[0].kind}: {each[0].capability}", str(each[0].cases), *counts)
+            table.add_row(escape(f"{each[0].kind}: {each[0].capability}"), str(each[0].cases), *counts)
         else:
             passed += 1
     table.add_row(f"{passed} more capabilities", "", *["0" for _ in models])
@@ -104,12 +108,12 @@ def _capabilities(models: Sequence[str], one: SetReport) -> Table:
 
 def _comparisons(one: SetReport) -> Table:
     first = one.comparisons[0]
-    table = _columns(f"against {first.first}", first.metric, "p bootstr.", "p McNemar", "right:wrong")
+    table = _columns(escape(f"against {first.first}"), first.metric, "p bootstr.", "p McNemar", "right:wrong")
     for found in one.comparisons:
         low_high = f" [{found.interval[0]:+.3f}, {found.interval[1]:+.3f}]" if found.interval else ""
         only = f"{found.only_second_right} : {found.only_first_right}"
         difference = f"{found.difference:+.3f}{low_high}"
-        table.add_row(found.second, difference, p_text(found.bootstrap_p), p_text(found.mcnemar_p), only)
+        table.add_row(escape(found.second), difference, p_text(found.bootstrap_p), p_text(found.mcnemar_p), only)
     return table
 
 

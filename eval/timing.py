@@ -2,18 +2,19 @@
 
 import hashlib
 import json
-import os
 import platform
 import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 
 from detente.atomic import atomic_writer
@@ -23,7 +24,7 @@ from detente.labels import LABELS
 from detente.model import ModelDirectory
 from detente.sentences import split_sentences
 from eval.metrics import figures
-from eval.sets import LabelledSet, read_articles, seed_sentences
+from eval.sets import LabelledSet, read_articles
 from eval.speed import PIPELINE
 
 KEPT: Final = Path("runs/benchmark")
@@ -31,6 +32,7 @@ _ARTICLES: Final = Path("seeds/articles.jsonl")
 _EXAMPLE: Final = Path("examples/neighbours.txt")
 # Sentences timed one by one; their 95th percentile rests on ten.
 _SINGLE: Final = 200
+_SEED: Final = 13
 _PIPELINE_BATCHES: Final = (1, 32)
 
 
@@ -38,12 +40,15 @@ _PIPELINE_BATCHES: Final = (1, 32)
 class Speed:
     """Medians over rounds of one way to run a model, by name; latencies are milliseconds, cold start seconds.
 
+    `spread` is how far the rounds' sentences a second lie apart, as a share of their median.
+
     `macro_f1` is that of the labels given while timing, on the timed sentences.
     """
 
     model: str
     way: str
     sentences_per_second: float
+    spread: float
     sentence_ms_p50: float
     sentence_ms_p95: float
     article_ms_p50: float
@@ -54,58 +59,58 @@ class Speed:
 
 
 def measure_speeds(
-    models: dict[str, ModelDirectory],
-    timed: LabelledSet,
-    rounds: int,
-    failures: dict[str, str],
-    console: Console,
+    models: dict[str, ModelDirectory], timed: LabelledSet, rounds: int, failures: dict[str, str], console: Console
 ) -> list[Speed]:
-    """Speed of every model, and of the transformers pipeline on the best encoder's weights."""
-    ways = [(name, "cpu") for name in models]
+    """Speed of every model, and of the transformers pipeline on the best encoder's weights.
+
+    What was timed before is taken again if nothing that speed hangs on has changed, and no way failed.
+    """
     encoders = [name for name, model in models.items() if model.manifest["kind"] == "encoder"]
-    # A quantised model's safetensors are its parent's, and so would be the pipeline's figures.
-    plain = [name for name in encoders if models[name].manifest["config"].get("kind") != "quantised"]
-    if _has_gpu():
+    ways = [(name, "cpu") for name in models]
+    if machine()["gpu"] != "none":
         ways += [(name, "cuda") for name in encoders]
-    ways += [(name, f"{PIPELINE}{batch}") for name in plain[:1] for batch in _PIPELINE_BATCHES]
+    ways += [(name, f"{PIPELINE}{batch}") for name in encoders[:1] for batch in _PIPELINE_BATCHES]
+    work, cold = _work(timed)
+    labels = json.dumps(timed.annotations.label_ids())
     key = key_of(
-        code(), json.dumps(machine()), str(rounds), *(f"{name} {models[name].version} {way}" for name, way in ways)
+        CODE, json.dumps(machine()), str(rounds), work, cold, labels, *(f"{n} {models[n].version} {w}" for n, w in ways)
     )
     kept = KEPT / "speed.json"
     if kept.is_file() and (before := json.loads(kept.read_text(encoding="utf-8")))["key"] == key:
         return [Speed(**one) for one in before["speeds"]]
     measured: dict[tuple[str, str], list[dict[str, Any]]] = {way: [] for way in ways}
+    failed: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder, Progress(console=console, transient=True) as progress:
-        work, cold = Path(folder) / "work.json", Path(folder) / "cold.json"
-        _write_work(work, cold, timed)
+        files = Path(folder) / "work.json", Path(folder) / "cold.json"
+        for file, text in zip(files, (work, cold), strict=True):
+            file.write_text(text, encoding="utf-8")
         task = progress.add_task("timing", total=rounds * len(ways))
         for _ in range(rounds):
             for name, way in ways:
-                progress.update(task, description=f"timing {name}, {way}")
+                progress.update(task, description=escape(f"timing {name}, {way}"))
                 try:
-                    measured[name, way].append(_timed(models[name].path, way, work, cold))
+                    measured[name, way].append(_timed(models[name].path, way, *files))
                 except DetenteError as error:
-                    failures[f"{name}, {way}"] = str(error)
+                    failed[f"{name}, {way}"] = str(error)
                 progress.advance(task)
     speeds = [_summary(name, way, found, timed) for (name, way), found in measured.items() if found]
-    KEPT.mkdir(parents=True, exist_ok=True)
-    with atomic_writer(kept) as file:
-        file.write(json.dumps({"key": key, "speeds": [asdict(one) for one in speeds]}).encode())
+    failures |= failed
+    if not failed:
+        KEPT.mkdir(parents=True, exist_ok=True)
+        with atomic_writer(kept) as output:
+            output.write(json.dumps({"key": key, "speeds": [asdict(one) for one in speeds]}).encode())
     return speeds
 
 
-def timed_set() -> LabelledSet:
-    """The sentences that are timed: the seeds' test split, the same for everyone."""
-    return seed_sentences(Path())
-
-
-def _write_work(work: Path, cold: Path, timed: LabelledSet) -> None:
+def _work(timed: LabelledSet) -> tuple[str, str]:
+    """What a process is given to time, as JSON: all sentences, some singly, the articles; and one article alone."""
     sentences = timed.sentences()
+    single = np.random.default_rng(_SEED).choice(len(sentences), min(_SINGLE, len(sentences)), replace=False)
     articles = [[a.text[start:end] for start, end in split_sentences(a.text)] for a in read_articles(_ARTICLES)]
     example = _EXAMPLE.read_text(encoding="utf-8")
     one = [[example[start:end] for start, end in split_sentences(example)]]
-    work.write_text(json.dumps({"sentences": sentences, "single": sentences[:_SINGLE], "articles": articles}))
-    cold.write_text(json.dumps({"sentences": [], "single": [], "articles": one}))
+    work = {"sentences": sentences, "single": [sentences[int(i)] for i in single], "articles": articles}
+    return json.dumps(work), json.dumps({"sentences": [], "single": [], "articles": one})
 
 
 def _timed(model: Path, way: str, work: Path, cold: Path) -> dict[str, Any]:
@@ -116,8 +121,10 @@ def _timed(model: Path, way: str, work: Path, cold: Path) -> dict[str, Any]:
     else:
         _run(["-m", "eval.speed", str(model), way, str(cold)])
     seconds = time.perf_counter() - started
-    figures: dict[str, Any] = json.loads(_run(["-m", "eval.speed", str(model), way, str(work)]).splitlines()[-1])
-    return {**figures, "cold_start_s": seconds}
+    printed = _run(["-m", "eval.speed", str(model), way, str(work)]).splitlines()
+    if not printed:
+        raise DetenteError("it ended without a figure")
+    return {**json.loads(printed[-1]), "cold_start_s": seconds}
 
 
 def _run(arguments: list[str]) -> str:
@@ -133,12 +140,14 @@ def _summary(name: str, way: str, rounds: list[dict[str, Any]], timed: LabelledS
     def median(values: list[float]) -> float:
         return float(np.median(values))
 
+    rates = [one["sentences_per_second"] for one in rounds]
     ids = [LABELS.index(label) for label in rounds[0]["labels"]]
     one_hot = np.eye(len(LABELS), dtype=np.float32)[ids]
     return Speed(
         model=name,
         way=way,
-        sentences_per_second=median([one["sentences_per_second"] for one in rounds]),
+        sentences_per_second=median(rates),
+        spread=float(np.ptp(rates)) / median(rates),
         sentence_ms_p50=median([float(np.percentile(one["sentence_ms"], 50)) for one in rounds]),
         sentence_ms_p95=median([float(np.percentile(one["sentence_ms"], 95)) for one in rounds]),
         article_ms_p50=median([float(np.percentile(one["article_ms"], 50)) for one in rounds]),
@@ -149,35 +158,36 @@ def _summary(name: str, way: str, rounds: list[dict[str, Any]], timed: LabelledS
     )
 
 
-def _has_gpu() -> bool:
-    import torch
-
-    return bool(torch.cuda.is_available())
-
-
 def machine() -> dict[str, str]:
-    """What speeds depend on."""
-    import onnxruntime
-
+    """What speeds depend on beside the models."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return {
         "processor": names[0] if names else platform.processor() or platform.machine(),
         "cores": str(available_cores()),
+        "gpu": _gpu_name(),
         "python": platform.python_version(),
-        "onnxruntime": onnxruntime.__version__,
-        "system": f"{platform.system()} {os.uname().machine}",
+        **{name: metadata.version(name) for name in ("onnxruntime", "tokenizers", "torch", "transformers")},
     }
 
 
-def code() -> str:
-    """Fingerprint of the code that scores and times."""
-    package = Path(__file__).parent.parent / "detente"
-    files = [*sorted(package.glob("*.py")), Path(__file__).parent / "speed.py"]
-    return key_of(*(file.read_text(encoding="utf-8") for file in files))
+def _gpu_name() -> str:
+    import torch
+
+    return str(torch.cuda.get_device_name()) if torch.cuda.is_available() else "none"
 
 
 def key_of(*parts: str) -> str:
     """24 hex digits that stand for some texts together."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
+
+
+def _code() -> str:
+    package, here = Path(__file__).parent.parent / "detente", Path(__file__)
+    files = [*sorted(package.glob("*.py")), here, here.with_name("speed.py")]
+    return key_of(*(file.read_text(encoding="utf-8") for file in files))
+
+
+# Of the code that scores and times, as it was when it was imported: training may take an hour in which it is edited.
+CODE: Final = _code()

@@ -6,19 +6,30 @@ from eval.calibration import BINS, calibration, coverage
 
 
 def test_expected_error_by_hand() -> None:
-    # Confidences .5 .6 | .8 .9 in two bins; right are the second and fourth: |.55 - .5| and |.85 - .5|, half each.
-    scores = np.array([[0.5, 0.3, 0.2], [0.6, 0.2, 0.2], [0.1, 0.8, 0.1], [0.05, 0.05, 0.9]], np.float32)
-    found = calibration([1, 0, 0, 2], scores, bins=2)
-    assert found.expected_error == pytest.approx(0.5 * 0.05 + 0.5 * 0.35, abs=1e-6)
-    assert [one.sentences for one in found.bins] == [2, 2]
-    assert [one.accuracy for one in found.bins] == [0.5, 0.5]
+    # Two bins of ten: confidence .5 with 6 right, confidence .9 with 7 right: |.5 - .6| and |.9 - .7|, half each.
+    scores = np.array([[0.5, 0.3, 0.2]] * 10 + [[0.05, 0.9, 0.05]] * 10, np.float32)
+    true = [0] * 6 + [1] * 4 + [1] * 7 + [2] * 3
+    found = calibration(true, scores, bins=2)
+    assert found.expected_error == pytest.approx(0.5 * 0.1 + 0.5 * 0.2, abs=1e-6)
+    assert [(one.sentences, one.accuracy) for one in found.bins] == [(10, 0.6), (10, 0.7)]
+
+
+def test_the_order_of_equal_confidences_does_not_matter() -> None:
+    scores = np.array([[0.5, 0.3, 0.2]] * 100, np.float32)
+    by_label, mixed = [0] * 50 + [1] * 50, [0, 1] * 50
+    assert calibration(by_label, scores).expected_error == calibration(mixed, scores).expected_error == 0.0
+
+
+def test_small_sets_have_few_bins() -> None:
+    # Ten sentences at 0.8, eight of them right, are perfectly calibrated; in ten bins they would not seem so.
+    scores = np.array([[0.8, 0.1, 0.1]] * 10, np.float32)
+    assert calibration([0] * 8 + [1] * 2, scores).expected_error == pytest.approx(0.0, abs=1e-6)
 
 
 def test_bins_have_equal_mass() -> None:
-    scores = np.random.default_rng(3).dirichlet([1, 1, 1], 100).astype(np.float32)
-    found = calibration([0] * 100, scores)
-    assert len(found.bins) == BINS
-    assert {one.sentences for one in found.bins} == {6, 7}
+    scores = np.random.default_rng(3).dirichlet([1, 1, 1], 150).astype(np.float32)
+    found = calibration([0] * 150, scores)
+    assert [one.sentences for one in found.bins] == [10] * BINS
     confidences = [one.confidence for one in found.bins]
     assert confidences == sorted(confidences)
 

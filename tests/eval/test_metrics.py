@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from sklearn.metrics import f1_score, precision_score, recall_score
+from sklearn.metrics import average_precision_score, f1_score, precision_recall_curve, precision_score, recall_score
 
 from detente.labels import LABELS
-from eval.metrics import direction_macro_f1, figures
+from eval.metrics import direction_macro_f1, figures, precision_recall
 
 
 def scores_of(found: list[int]) -> np.ndarray:
@@ -21,6 +21,24 @@ def test_figures_equal_scikit_learn() -> None:
         assert one.precision == pytest.approx(precision_score(true, found, labels=[i], average="macro"), abs=1e-12)
         assert one.recall == pytest.approx(recall_score(true, found, labels=[i], average="macro"), abs=1e-12)
         assert one.support == true.count(i)
+
+
+def test_the_precision_recall_curve_is_scikit_learns_at_evenly_spaced_recalls() -> None:
+    generator = np.random.default_rng(6)
+    true = generator.integers(0, 3, 400)
+    scores = generator.dirichlet([1, 1, 1], 400).astype(np.float32)
+    for index, label in enumerate(LABELS):
+        curve = precision_recall(true.tolist(), scores)[label]
+        expected = average_precision_score(true == index, scores[:, index])
+        assert curve.average_precision == pytest.approx(expected, abs=1e-12)
+        precision, recall, _ = precision_recall_curve(true == index, scores[:, index])
+        points = {(round(float(p), 4), round(float(r), 4)) for p, r in zip(precision, recall, strict=True)}
+        assert set(zip(curve.precision, curve.recall, strict=True)) <= points
+        assert np.abs(np.diff(sorted(curve.recall))).max() < 0.03
+
+
+def test_a_label_that_is_not_in_the_set_has_no_curve() -> None:
+    assert set(precision_recall([0, 0, 2], scores_of([0, 1, 2]))) == {"escalation", "neutral"}
 
 
 def test_figures_by_hand() -> None:

@@ -13,6 +13,7 @@ from eval.significance import (
     macro_f1,
     matthews,
     mcnemar_p,
+    share_interval,
 )
 
 
@@ -71,6 +72,18 @@ def test_draws_of_two_models_are_the_same_draws() -> None:
 def test_the_interval_is_the_middle_95_percent() -> None:
     assert interval(np.arange(0.0, 1001)) == pytest.approx((25, 975))
     assert interval(np.array([np.nan, np.nan])) is None
+    assert interval(np.array([0.7, 0.7, 0.7])) is None
+
+
+def test_all_or_none_right_has_the_exact_interval() -> None:
+    # Clopper and Pearson: with n of n right the lower end is 0.025 ** (1 / n).
+    right = np.ones(14, dtype=bool)
+    draws = independent(14, 100).means(right)
+    assert share_interval(right, draws) == pytest.approx((0.025 ** (1 / 14), 1.0))
+    assert share_interval(~right, 1 - draws) == pytest.approx((0.0, 1 - 0.025 ** (1 / 14)))
+    some = np.array([True] * 10 + [False] * 4)
+    of_some = independent(14, 100).means(some)
+    assert share_interval(some, of_some) == interval(of_some)
 
 
 @pytest.mark.parametrize(

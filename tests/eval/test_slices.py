@@ -32,6 +32,10 @@ def test_slices_by_hand() -> None:
     assert found["length", "21-30 words"].sentences == 1
     assert found["sure", "sure"].sentences == found["sure", "not sure"].sentences == 1
     assert found["sure", "not given"].sentences == 2
+    # One label alone: no macro-F1, and the exact interval of a share of one.
+    quote = found["register", "quote"]
+    assert (quote.accuracy, quote.macro_f1) == (1.0, None)
+    assert quote.accuracy_interval == pytest.approx((0.025, 1.0))
 
 
 def test_a_dimension_that_no_row_fills_is_left_out() -> None:
@@ -39,7 +43,7 @@ def test_a_dimension_that_no_row_fills_is_left_out() -> None:
     assert dimensions == {"length"}
 
 
-def test_rare_values_are_one_slice() -> None:
+def test_rare_sources_are_one_slice() -> None:
     rows = [row(n, n % 3, source="big" if n < 298 else f"small-{n}") for n in range(300)]
     found = sliced(rows, [n % 3 for n in range(300)])
     assert {value for dimension, value in found if dimension == "source"} == {"big", "others"}

@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _evaluate(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m eval",
-        description="Measure exported models: macro-F1 and more with 95 %% intervals, calibration, slices, confident "
+        description="Measure exported models: macro-F1 and more with 95 % intervals, calibration, slices, confident "
         "errors, behaviour. Further models are compared with the first. `python -m eval benchmark --help` tells how to "
         "train and benchmark variants.",
     )

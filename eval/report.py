@@ -136,9 +136,12 @@ def warnings(report: Report) -> list[str]:
                     "held-out figures"
                 )
         first = one.results[0]
-        for count, what in (("unlabelled", "rows without a label"), ("dropped_duplicates", "repeated sentences")):
+        for count, what in (
+            ("unlabelled", "without a label"),
+            ("dropped_duplicates", "with a sentence that is there already"),
+        ):
             if getattr(first, count, 0):
-                found.append(f"{one.name}: {getattr(first, count):,} {what} were left out")
+                found.append(f"{one.name}: rows left out {what}: {getattr(first, count):,}")
         if one.kind == "labels":
             absent = [label for label, figure in first.figures.labels.items() if not figure.support]  # type: ignore[union-attr]
             if absent:

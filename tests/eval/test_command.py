@@ -6,6 +6,7 @@ import pytest
 
 from detente.annotations import Annotation, write_annotations
 from detente.labels import LABELS
+from detente.model import default_model_path, open_model
 from eval.__main__ import main
 from tests.conftest import ROOT
 
@@ -114,7 +115,7 @@ def test_rows_without_a_label_are_left_out_and_counted(
     coded.write_text("text\tpenta\nA.\t1\nB.\t3\nC.\t\n")
     [found] = measured(tiny_model, tmp_path, "--on", coded)["sets"]
     assert (found["results"][0]["sentences"], found["results"][0]["unlabelled"]) == (2, 1)
-    assert "half: 1 rows without a label were left out" in printed
+    assert "half: rows left out without a label: 1" in printed
     assert "half: has no neutral; macro-F1 is the mean over the other labels" in printed
 
 
@@ -224,3 +225,17 @@ def test_outside_a_clone_it_asks_for_files(
     monkeypatch.chdir(tmp_path)
     assert main([str(tiny_model)]) == 2
     assert "run in the clone's root, or name files with --on" in capsys.readouterr().err
+
+
+def test_the_committed_report_is_of_the_default_model_and_its_page_matches_its_json() -> None:
+    report = json.loads((ROOT / "docs/report.json").read_text(encoding="utf-8"))
+    html = (ROOT / "docs/report.html").read_text(encoding="utf-8")
+    embedded = re.search(r'<script type="application/json" id="report">(.*?)</script>', html, re.DOTALL)
+    assert embedded
+    assert json.loads(embedded[1]) == report
+    model = open_model(default_model_path())
+    assert report["versions"] == [model.version]
+    measured_then = report["sets"][0]["results"][0]["figures"]["macro_f1"]
+    assert measured_then == pytest.approx(model.manifest["held_out"]["test"]["macro_f1"], abs=0.002)
+    for one in report["sets"]:
+        assert f">{one['headlines'][0]['value']:.3f} <small>" in html

@@ -40,27 +40,10 @@ def command(arguments: list[str]) -> int:
     """Run the command; returns the exit code: 1 if a variant failed.
 
     Raises:
-        DetenteError: there is nothing to measure on, or nothing could be measured.
+        UsageError: nothing to benchmark, or nowhere to write.
+        DetenteError: nothing could be measured, or what to measure on is damaged.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m eval benchmark",
-        description="Train the variants that are missing or whose config, data or code changed, measure all of them on "
-        "the same sets and machine, and write LEADERBOARD.md, leaderboard.json and leaderboard.svg. A variant that "
-        "fails is reported, and the others go on.",
-    )
-    parser.add_argument("configs", type=Path, nargs="*", metavar="CONFIG", help="variants, such as configs/*.yaml")
-    parser.add_argument(
-        "--model", type=Path, nargs="+", action="extend", default=[], metavar="DIR", help="models that exist already"
-    )
-    add_sets(parser)
-    parser.add_argument("--rounds", type=positive, default=3, help="rounds of timing; medians are reported (3)")
-    parser.add_argument("--out", type=Path, default=Path("eval"), metavar="DIR", help="where the results go (eval)")
-    options = parser.parse_args(arguments)
-    if not options.configs and not options.model:
-        raise UsageError("nothing to benchmark; name configs, such as configs/*.yaml, or --model DIR")
-    if not options.out.is_dir():
-        raise UsageError(f"{options.out}: no such folder for the results")
-    check_writable(options.out / "LEADERBOARD.md")
+    options = _parsed(arguments)
     console = Console(stderr=True)
     sets, timed = chosen_sets(options), seed_sentences(Path())
     failures: dict[str, str] = {}
@@ -94,6 +77,29 @@ def command(arguments: list[str]) -> int:
     for name, reason in failures.items():
         console.print(f"[red]failed[/] {escape(name)}: {escape(reason)}", highlight=False)
     return 1 if failures else 0
+
+
+def _parsed(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m eval benchmark",
+        description="Train the variants that are missing or whose config, data or code changed, measure all of them on "
+        "the same sets and machine, and write LEADERBOARD.md, leaderboard.json and leaderboard.svg. A variant that "
+        "fails is reported, and the others go on.",
+    )
+    parser.add_argument("configs", type=Path, nargs="*", metavar="CONFIG", help="variants, such as configs/*.yaml")
+    parser.add_argument(
+        "--model", type=Path, nargs="+", action="extend", default=[], metavar="DIR", help="models that exist already"
+    )
+    add_sets(parser)
+    parser.add_argument("--rounds", type=positive, default=3, help="rounds of timing; medians are reported (3)")
+    parser.add_argument("--out", type=Path, default=Path("eval"), metavar="DIR", help="where the results go (eval)")
+    options = parser.parse_args(arguments)
+    if not options.configs and not options.model:
+        raise UsageError("nothing to benchmark; name configs, such as configs/*.yaml, or --model DIR")
+    if not options.out.is_dir():
+        raise UsageError(f"{options.out}: no such folder for the results")
+    check_writable(options.out / "LEADERBOARD.md")
+    return options
 
 
 def _command(arguments: list[str]) -> str:

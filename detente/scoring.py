@@ -103,7 +103,13 @@ class Scorer:
         return self._classifier.score(sentences)
 
     def score(self, text: str) -> ScoredArticle:
-        """Score one article given as text."""
+        """Score one article given as text.
+
+        Raises:
+            UsageError: it is no text, or an empty one.
+        """
+        if not isinstance(text, str) or not text.strip():
+            raise UsageError(f"score takes one text that is not empty, found {text!r:.40}")
         return next(self.score_articles([Article("text", text)]))
 
     def score_articles(self, articles: Iterable[Article]) -> Iterator[ScoredArticle]:

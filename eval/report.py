@@ -135,6 +135,8 @@ def warnings(report: Report) -> list[str]:
                     f"{one.name}: {name} was trained on {trained_on:,} of these sentences; its figures there are no "
                     "held-out figures"
                 )
+        if one.headlines[0].interval is None:
+            found.append(f"{one.name}: too few documents, or too alike, for intervals; p-values mean little there")
         first = one.results[0]
         for count, what in (
             ("unlabelled", "without a label"),

@@ -139,6 +139,8 @@ def read_sets(path: Path, *, private: bool = False) -> list[EvaluationSet]:
     if "capability" in first.record:
         return [read_behaviour(path, private=private)]
     read = read_annotations([path], leave_out_unlabelled=True)
+    if not read.rows and "label" not in first.record and "sentences" not in first.record:
+        raise DetenteError(f"{path}: no column 'label'; found {', '.join(first.record)}")
     if not read.rows:
         raise DetenteError(f"{path}: none of its {read.unlabelled:,} rows has a label; annotate some first")
     labelled = _held_out(LabelledSet(path.stem, read, private), [path])

@@ -108,10 +108,10 @@ def _capabilities(models: Sequence[str], one: SetReport) -> Table:
 
 def _comparisons(one: SetReport) -> Table:
     first = one.comparisons[0]
-    table = _columns(escape(f"against {first.first}"), first.metric, "p bootstr.", "p McNemar", "right:wrong")
+    table = _columns(escape(f"against {first.first}"), first.metric, "p boot.", "p McN.", "won:lost")
     for found in one.comparisons:
         low_high = f" [{found.interval[0]:+.3f}, {found.interval[1]:+.3f}]" if found.interval else ""
-        only = f"{found.only_second_right} : {found.only_first_right}"
+        only = f"{found.only_second_right}:{found.only_first_right}"
         difference = f"{found.difference:+.3f}{low_high}"
         table.add_row(escape(found.second), difference, p_text(found.bootstrap_p), p_text(found.mcnemar_p), only)
     return table

@@ -117,3 +117,9 @@ def test_an_article_without_sentences_is_neutral() -> None:
 def test_an_unusable_device_is_wrong_usage(tiny_model: Path) -> None:
     with pytest.raises(UsageError, match="not usable here"):
         load_classifier(open_model(tiny_model), "nonsense")
+
+
+@pytest.mark.parametrize("text", ["", " \n", 5])
+def test_what_is_no_text_is_told(scorer: Scorer, text: object) -> None:
+    with pytest.raises(UsageError, match="one text that is not empty"):
+        scorer.score(text)

@@ -186,7 +186,7 @@ def test_sentences_of_a_private_set_stand_in_nothing_that_is_written(tiny_model:
     ("name", "content", "code", "reason"),
     [
         ("a.jsonl", "", 1, "empty"),
-        ("a.jsonl", '{"id": "1", "text": "Talks."}', 1, "none of its 1 rows has a label"),
+        ("a.jsonl", '{"id": "1", "text": "Talks."}', 1, "no column 'label'; found id, text"),
         ("a.jsonl", '{"text": "Talks.", "label": "neutral"}', 1, "a.jsonl:1: no id"),
         ("a.csv", "id,text,label\n1,Talks.,\n2,More talks.,\n", 1, "none of its 2 rows has a label"),
         ("a.csv", "id,text,label,split\n1,Talks.,neutral,train\n", 1, "no row as test"),

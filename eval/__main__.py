@@ -60,6 +60,8 @@ def _evaluate(arguments: list[str]) -> None:
     console = Console()
     console.print(", ".join(report.versions) + f", device {report.device}\n", highlight=False, markup=False)
     show(report, console)
+    for path in filter(None, (options.json, options.html)):
+        console.print(f"{path} written", highlight=False, markup=False)
 
 
 def _report(options: argparse.Namespace) -> Report:

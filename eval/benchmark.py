@@ -71,7 +71,7 @@ def command(arguments: list[str]) -> int:
         timed_sentences=len(timed.sentences()),
     )
     write_leaderboard(leaderboard, options.out)
-    console.print(f"{options.out}/LEADERBOARD.md written: {len(models)} models, {len(failures)} failures")
+    console.print(f"{options.out}/LEADERBOARD.md written; models: {len(models)}, failures: {len(failures)}")
     for warning in leaderboard.warnings:
         console.print(f"[bold red]WARNING[/] {escape(warning)}", highlight=False)
     for name, reason in failures.items():
@@ -96,8 +96,10 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if not options.configs and not options.model:
         raise UsageError("nothing to benchmark; name configs, such as configs/*.yaml, or --model DIR")
-    if not options.out.is_dir():
-        raise UsageError(f"{options.out}: no such folder for the results")
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{options.out}: no folder for the results: {error.strerror}") from error
     check_writable(options.out / "LEADERBOARD.md")
     return options
 

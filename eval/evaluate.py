@@ -37,7 +37,7 @@ ERRORS_SHOWN: Final = 20
 
 @dataclass(frozen=True)
 class ConfidentError:
-    """A sentence whose label the model gets wrong; `text` is empty where the set is private."""
+    """A sentence whose label the model gets wrong; in a private set `text` is empty and `id` a row's number."""
 
     id: str
     text: str
@@ -148,7 +148,8 @@ def _confident_errors(labelled: LabelledSet, scores: Scores) -> list[ConfidentEr
     wrong.sort(key=lambda i: -scores[i].max())
     return [
         ConfidentError(
-            id=rows[i].id,
+            # An id is often an address or a client's name.
+            id=f"row {i + 1}" if labelled.private else rows[i].id,
             text="" if labelled.private else rows[i].text,
             label=str(rows[i].label),
             predicted=str(LABELS[found[i]]),

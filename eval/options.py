@@ -17,7 +17,8 @@ def add_sets(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--private", type=Path, nargs="+", action="extend", metavar="FILE", default=[],
-        help="like --on, but no sentence of these files stands in what is written, so that it can be passed on",
+        help="further files to measure on, beside those of --on or the default ones, whose sentences, ids and sources "
+        "stand in nothing that is written, so that it can be passed on",
     )  # fmt: skip
     parser.add_argument("--draws", type=positive, default=DRAWS, help=f"bootstrap draws behind an interval ({DRAWS})")
 

@@ -24,7 +24,7 @@ _SEEDS: Final = ("seeds/annotations.jsonl", "seeds/articles.jsonl")
 
 @dataclass(frozen=True)
 class LabelledSet:
-    """Annotated sentences. The sentences of a private set are measured on but stand in nothing that is written."""
+    """Annotated sentences. Of a private set neither texts nor ids nor sources stand in anything that is written."""
 
     name: str
     annotations: Annotations

@@ -34,12 +34,15 @@ class Slice:
 
 
 def measure_slices(labelled: LabelledSet, scores: Scores, draws: int) -> list[Slice]:
-    """Every part that has sentences, largest first within its dimension; dimensions that no row fills are left out."""
+    """Every part that has sentences, largest first within its dimension; dimensions that no row fills are left out.
+
+    Sources of a private set are left out too: they may name a client.
+    """
     rows = labelled.annotations.rows
     found = []
     for dimension, value_of in _DIMENSIONS.items():
         values = [value_of(row) for row in rows]
-        if not any(values):
+        if not any(values) or (labelled.private and dimension == "source"):
             continue
         counts = {value: values.count(value) for value in set(values)}
         small = {value for value, count in counts.items() if value and count < _RARE * len(rows)}

@@ -40,6 +40,9 @@ def checked_target(path: Path) -> Path:
     target = path.resolve()
     if target.exists() and not (target.is_dir() and ((target / MANIFEST).is_file() or not any(target.iterdir()))):
         raise UsageError(f"{path}: is there already and is no model directory; write to another place")
+    inside = next((parent for parent in target.parents if (parent / MANIFEST).is_file()), None)
+    if inside:
+        raise UsageError(f"{path}: lies inside the model directory {inside}, which it would spoil; write beside it")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -160,9 +160,14 @@ def test_the_page_stands_alone_holds_the_json_and_escapes_what_it_shows(
     assert f">{shown:.3f}" in html
 
 
-def test_sentences_of_a_private_set_stand_in_nothing_that_is_written(tiny_model: Path, tmp_path: Path) -> None:
+def test_sentences_ids_and_sources_of_a_private_set_stand_in_nothing_that_is_written(
+    tiny_model: Path, tmp_path: Path
+) -> None:
     path, page = tmp_path / "secret.csv", tmp_path / "page.html"
-    rows = [Annotation(f"{n}", f"Confidential sentence {n}.", LABELS[n % 3]) for n in range(9)]
+    rows = [
+        Annotation(f"Confidential-id-{n}", f"Confidential sentence {n}.", LABELS[n % 3], source=f"Confidential {n % 2}")
+        for n in range(9)
+    ]
     write_annotations(path, rows)
     out = tmp_path / "figures.json"
     public = tmp_path / "public.csv"

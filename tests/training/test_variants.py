@@ -192,6 +192,14 @@ def test_if_changed_trains_only_when_config_or_data_changed(
     assert len({first, second, version()}) == 3
 
 
+def test_no_model_is_written_into_another(
+    train: Callable[..., int], tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train("words", "--out", str(tiny_model / "words"), kind="tfidf", min_documents=1) == 2
+    assert "lies inside the model directory" in capsys.readouterr().err
+    assert open_model(tiny_model).version.startswith("tiny-")
+
+
 def test_the_manifest_says_how_long_training_took_and_by_which_code(tiny_model: Path) -> None:
     found = manifest(tiny_model)
     assert 0 < found["training_seconds"] < 600

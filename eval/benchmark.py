@@ -6,6 +6,7 @@ machine, so that one new model has all of them timed anew, in rounds that take e
 
 import argparse
 import graphlib
+import itertools
 import json
 import os
 import shlex
@@ -127,7 +128,12 @@ def _in_order(configs: Sequence[Path]) -> dict[Path, set[Path]]:
             values = yaml.safe_load(config.read_text(encoding="utf-8"))
         except (OSError, ValueError, yaml.YAMLError):
             values = None  # training says what is wrong with it
-        named = {Path(value) for value in values.values() if isinstance(value, str)} if isinstance(values, dict) else ()
+        lists = (
+            [value if isinstance(value, list) else [value] for value in values.values()]
+            if isinstance(values, dict)
+            else []
+        )
+        named = {Path(value) for value in itertools.chain(*lists) if isinstance(value, str)}
         needs[config] = {made[path] for path in named if path in made} - {config}
     try:
         return {config: needs[config] for config in graphlib.TopologicalSorter(needs).static_order()}

@@ -11,6 +11,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix
 
 from detente.aggregation import article_index, article_label
 from detente.annotations import text_fingerprint
+from detente.direction import CONTRADICTING_ROOT
 from detente.inference import Scores
 from detente.labels import LABEL_IDS, LABELS
 from eval.behaviour import BehaviourResult, BehaviourSet, measure_behaviour
@@ -30,8 +31,6 @@ from eval.significance import (
 )
 from eval.slices import Slice, measure_slices
 
-# Rows with this root contradict the codebook (a request counts as cooperation there), so both ways are reported.
-CONTRADICTING_ROOT: Final = "REQUEST"
 ERRORS_SHOWN: Final = 20
 
 

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from detente.annotations import Annotations, read_annotations
+from detente.direction import DirectionCoded, read_direction
 from detente.errors import DetenteError, UsageError
 from detente.inference import Scores
 from detente.labels import DE_ESCALATION_ID, ESCALATION_ID, LABEL_IDS, LABELS, Label
@@ -16,9 +17,6 @@ from detente.sentences import split_sentences
 from detente.tables import read_rows
 from eval.behaviour import BehaviourSet, read_behaviour
 
-# The pentaclass of PLOVER and the ConfliBERT CAMEO files: 0 neutral, 1 and 2 cooperation, 3 and 4 conflict.
-_PENTA_CONFLICT: Final = {"1": False, "2": False, "3": True, "4": True}
-_PENTA_NEUTRAL: Final = "0"
 _SEEDS: Final = ("seeds/annotations.jsonl", "seeds/articles.jsonl")
 
 
@@ -39,19 +37,11 @@ class LabelledSet:
         return [row.group for row in self.annotations.rows]
 
 
-@dataclass(frozen=True)
-class DirectionSet:
-    """Sentences coded as conflict or cooperation; neutral ones are left out and counted.
-
-    `roots` holds the PLOVER root of each sentence, or is empty where the file has none.
-    """
+@dataclass(frozen=True, kw_only=True)
+class DirectionSet(DirectionCoded):
+    """Sentences coded as conflict or cooperation."""
 
     name: str
-    texts: list[str]
-    is_conflict: list[bool]
-    roots: list[str]
-    neutral: int
-    unlabelled: int
 
     def sentences(self) -> list[str]:
         """What is to be scored."""
@@ -135,7 +125,7 @@ def read_sets(path: Path, *, private: bool = False) -> list[EvaluationSet]:
     if first is None:
         raise DetenteError(f"{path}: empty; expected one annotated sentence a row")
     if "penta" in first.record:
-        return [_read_direction(path)]
+        return [DirectionSet(**vars(read_direction(path)), name=path.stem)]
     if "capability" in first.record:
         return [read_behaviour(path, private=private)]
     read = read_annotations([path], leave_out_unlabelled=True)
@@ -160,29 +150,6 @@ def _held_out(found: LabelledSet, paths: Sequence[Path]) -> LabelledSet:
     if not chosen.rows:
         raise DetenteError(f"{', '.join(map(str, paths))}: marks splits, but no row as test; there is nothing held out")
     return replace(found, annotations=chosen)
-
-
-def _read_direction(path: Path) -> DirectionSet:
-    texts, is_conflict, roots, neutral, unlabelled = [], [], [], 0, 0
-    for row in read_rows(path):
-        text, code = row.record.get("text"), str(row.record.get("penta", "")).strip().removesuffix(".0")
-        if row.problem:
-            raise DetenteError(f"{path}:{row.line}: {row.problem}")
-        if not isinstance(text, str) or not text.strip():
-            raise DetenteError(f"{path}:{row.line}: empty text; fill it in or delete the line")
-        if code in ("", "None"):
-            unlabelled += 1
-        elif code == _PENTA_NEUTRAL:
-            neutral += 1
-        elif code in _PENTA_CONFLICT:
-            texts.append(text)
-            is_conflict.append(_PENTA_CONFLICT[code])
-            roots.append(str(row.record.get("root") or ""))
-        else:
-            raise DetenteError(f"{path}:{row.line}: penta is {code!r}; expected 0 to 4")
-    if not texts:
-        raise DetenteError(f"{path}: every row is neutral (penta 0); direction needs some of 1 to 4")
-    return DirectionSet(path.stem, texts, is_conflict, roots if any(roots) else [], neutral, unlabelled)
 
 
 def read_articles(path: Path) -> list[AnnotatedArticle]:

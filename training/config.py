@@ -25,6 +25,8 @@ class Variant:
     seed: int = 13
     # Share of the sentences without a split of their own that validation gets, by group.
     validation_share: float = 0.1
+    # Files that will be measured on: a sentence that stands in one of them is never trained on.
+    held_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,16 +64,20 @@ class FrozenVariant(PretrainedVariant):
 class EncoderVariant(PretrainedVariant):
     """A transformer encoder with a 3-way head, fine-tuned.
 
-    `layers` cuts the encoder to as many layers, spread evenly over its own. `teacher` is a model directory whose scores
-    of the training sentences are learned beside the labels (knowledge distillation, Hinton, Vinyals and Dean 2015), and
-    those of `unlabelled`, a text file with one sentence a line, if there is one.
+    `layers` cuts the encoder to as many layers, spread evenly over its own. `teachers` are model directories whose mean
+    scores of the training sentences are learned beside the labels (knowledge distillation, Hinton, Vinyals and Dean
+    2015), and those of `unlabelled`, a text file with one sentence a line, if there is one. `direction` are files coded
+    in PLOVER or CAMEO, of which only conflict against cooperation is learned.
     """
 
     layers: int | None = None
-    teacher: str | None = None
+    teachers: tuple[str, ...] = ()
     unlabelled: str | None = None
-    # Share of the loss on labels that goes to the teacher's scores.
+    # Share of the loss on labels that goes to the teachers' scores.
     distillation_weight: float = 0.5
+    direction: tuple[str, ...] = ()
+    # Weight of a direction-coded sentence in the loss, against 1 for an annotated one.
+    direction_weight: float = 0.5
     epochs: int = 4
     batch_size: int = 32
     learning_rate: float = 1e-4
@@ -145,8 +151,8 @@ def read_variant(path: Path) -> Variant:
     if missing:
         raise UsageError(f"{path}: lacks the key {', '.join(missing)}")
     for key in ("unlabelled", "distillation_weight"):
-        if key in values and values.get("teacher") is None:
-            raise UsageError(f"{path}:{lines[key]}: {key} does nothing without a teacher; name one or delete the line")
+        if key in values and not values.get("teachers"):
+            raise UsageError(f"{path}:{lines[key]}: {key} does nothing without teachers; name some or delete the line")
     typed = {key: _converted(value, known[key]) for key, value in values.items()}
     return chosen(**{"name": path.stem, **typed})
 

@@ -10,9 +10,11 @@ import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
 from detente.annotations import Annotation, Annotations, read_annotations, text_fingerprint
+from detente.direction import CONTRADICTING_ROOT, read_direction
 from detente.errors import DetenteError, UsageError
-from detente.labels import LABELS
+from detente.labels import DE_ESCALATION_ID, ESCALATION_ID, LABELS
 from detente.model import file_sha256
+from detente.tables import read_rows
 from training.config import Variant
 
 log = logging.getLogger(__name__)
@@ -26,8 +28,10 @@ class Splits:
     validation: Annotations
     test: Annotations
     provenance: dict[str, Any]
-    # For a teacher to score; none of them is among the sentences above.
+    # None of these is among the sentences above: for teachers to score, and with a direction, each of them with the
+    # label id that it shall be likelier of, escalation's or de-escalation's.
     unlabelled: tuple[str, ...] = ()
+    direction: tuple[tuple[str, int], ...] = ()
 
 
 def load_splits(variant: Variant, more: Sequence[Path] = ()) -> Splits:
@@ -47,7 +51,11 @@ def load_splits(variant: Variant, more: Sequence[Path] = ()) -> Splits:
     read = read_annotations(paths)
     if read.dropped:
         log.warning("%d exact duplicates dropped", read.dropped)
-    rows = assign_splits(read.rows, variant.validation_share, variant.seed)
+    held_out = _held_out(variant)
+    kept = tuple(row for row in read.rows if row.split == "test" or text_fingerprint(row.text) not in held_out)
+    if len(kept) < len(read.rows):
+        log.warning("%d sentences dropped that stand in held-out files", len(read.rows) - len(kept))
+    rows = assign_splits(kept, variant.validation_share, variant.seed)
     splits = {name: Annotations(tuple(r for r in rows if r.split == name)) for name in ("train", "validation", "test")}
     for name in ("train", "validation"):
         absent = set(LABELS) - {row.label for row in splits[name].rows}
@@ -62,13 +70,52 @@ def load_splits(variant: Variant, more: Sequence[Path] = ()) -> Splits:
         "sentences": {name: len(split.rows) for name, split in splits.items()},
         "dropped_duplicates": read.dropped,
         "fingerprint": read.fingerprint(),
+        "held_out": [file_sha256(Path(name)) for name in variant.held_out],
     }
-    unlabelled = _read_unlabelled(variant, read, provenance)
-    return Splits(**splits, provenance=provenance, unlabelled=unlabelled)
+    # Annotated sentences too, since some of them are held out.
+    known = held_out | {text_fingerprint(text) for text in read.texts()}
+    direction = _read_direction(variant, known, provenance)
+    known |= {text_fingerprint(text) for text, _ in direction}
+    return Splits(
+        **splits,
+        provenance=provenance,
+        unlabelled=_read_unlabelled(variant, known, provenance),
+        direction=direction,
+    )
 
 
-def _read_unlabelled(variant: Variant, annotated: Annotations, provenance: dict[str, Any]) -> tuple[str, ...]:
-    """The variant's unlabelled sentences, each once, without those that are annotated: some of these are held out."""
+def _held_out(variant: Variant) -> set[str]:
+    """Fingerprints of the sentences in the variant's held-out files."""
+    return {
+        text_fingerprint(text)
+        for name in variant.held_out
+        for row in read_rows(Path(name))
+        if isinstance(text := row.record.get("text"), str)
+    }
+
+
+def _read_direction(variant: Variant, known: set[str], provenance: dict[str, Any]) -> tuple[tuple[str, int], ...]:
+    """The variant's direction-coded sentences, each once; none that is known, contradicts itself or the codebook."""
+    found: dict[str, tuple[str, int]] = {}
+    contradicted: set[str] = set()
+    for path in map(Path, getattr(variant, "direction", ())):
+        coded = read_direction(path)
+        roots = coded.roots or [""] * len(coded.texts)
+        for text, is_conflict, root in zip(coded.texts, coded.is_conflict, roots, strict=True):
+            fingerprint, label_id = text_fingerprint(text), ESCALATION_ID if is_conflict else DE_ESCALATION_ID
+            if fingerprint in known or root == CONTRADICTING_ROOT:
+                continue
+            if found.setdefault(fingerprint, (text, label_id))[1] != label_id:
+                contradicted.add(fingerprint)
+        provenance.setdefault("direction", []).append({"name": path.name, "sha256": file_sha256(path)})
+    kept = tuple(row for fingerprint, row in found.items() if fingerprint not in contradicted)
+    if kept:
+        provenance["sentences"]["direction"] = len(kept)
+    return kept
+
+
+def _read_unlabelled(variant: Variant, known: set[str], provenance: dict[str, Any]) -> tuple[str, ...]:
+    """The variant's unlabelled sentences that are not known, each once."""
     name = getattr(variant, "unlabelled", None)
     if name is None:
         return ()
@@ -77,7 +124,6 @@ def _read_unlabelled(variant: Variant, annotated: Annotations, provenance: dict[
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot be read as UTF-8 text, one sentence a line ({error})") from error
-    known = {text_fingerprint(text) for text in annotated.texts()}
     kept = {text_fingerprint(line): line.strip() for line in lines if line.strip()}
     sentences = tuple(text for fingerprint, text in kept.items() if fingerprint not in known)
     provenance["unlabelled"] = {"name": path.name, "sha256": file_sha256(path), "sentences": len(sentences)}

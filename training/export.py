@@ -145,7 +145,7 @@ class Facts:
 def write_training_texts(texts: Sequence[str], inherited: frozenset[str], directory: Path) -> None:
     """Fingerprints of the sentences trained on, so that an evaluation can tell overlap without having the texts.
 
-    `inherited` are those of a teacher, whose scores carry what it learned from them.
+    `inherited` are those of teachers, whose scores carry what they learned from them.
     """
     fingerprints = sorted({text_fingerprint(text) for text in texts} | inherited)
     (directory / TRAINING_TEXTS).write_text("\n".join(fingerprints) + "\n", encoding="ascii")

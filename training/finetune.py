@@ -28,7 +28,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalPrediction, get_last_checkpoint
 
 from detente.annotations import Annotations
-from detente.labels import LABELS
+from detente.labels import DE_ESCALATION_ID, ESCALATION_ID, LABEL_IDS, LABELS
 from training.architecture import keep_layers, label_head, output_layer
 from training.config import EncoderVariant
 from training.data import Splits
@@ -58,12 +58,12 @@ def fine_tune(variant: EncoderVariant, splits: Splits, run: Path) -> tuple[PreTr
     if variant.layers:
         keep_layers(model, variant.layers)
     output_layer(model)  # told now, not after hours of training
-    arguments = _arguments(variant, run, len(splits.train.rows) + len(splits.unlabelled))
+    learned = _learned(variant, splits, tokenizer, rules, run.parent)
     trainer = Trainer(
         model=model,
-        args=arguments,
-        train_dataset=_taught(variant, splits, tokenizer, rules, run),
-        eval_dataset=_tokenised(splits.validation, tokenizer, rules, variant.max_length),
+        args=_arguments(variant, run, len(learned)),
+        train_dataset=learned,
+        eval_dataset=_validation(splits, tokenizer, rules, variant.max_length),
         data_collator=DataCollatorWithPadding(tokenizer),
         compute_loss_func=Loss(variant, label_weights(splits.train.label_ids(), variant.label_balance)),
         compute_metrics=_validation_metrics,
@@ -125,64 +125,66 @@ def _arguments(variant: EncoderVariant, run: Path, sentences: int) -> TrainingAr
     return arguments
 
 
-def _taught(
-    variant: EncoderVariant, splits: Splits, tokenizer: PreTrainedTokenizerBase, rules: list[str], run: Path
+def _learned(
+    variant: EncoderVariant, splits: Splits, tokenizer: PreTrainedTokenizerBase, rules: list[str], kept: Path
 ) -> Any:
-    """The training dataset: with a teacher, its scores stand behind label and rule, and unlabelled sentences follow."""
-    labelled = _tokenised(splits.train, tokenizer, rules, variant.max_length)
-    if variant.teacher is None:
-        return labelled
+    """The training dataset: annotated, direction-coded and, if there are teachers to score them, unlabelled sentences.
+
+    Its `labels` are label id, rule id, direction and the teachers' scores, if any.
+    """
     import datasets
 
-    scores = teacher_scores(Path(variant.teacher), splits, run / "teacher.npy")
-    more = _encoded(list(splits.unlabelled), tokenizer, variant.max_length)
-    targets = [*labelled["labels"], *([NOT_GIVEN, NOT_GIVEN] for _ in splits.unlabelled)]
-    return datasets.Dataset.from_dict(
-        {
-            "input_ids": [*labelled["input_ids"], *more["input_ids"]],
-            "length": [*labelled["length"], *more["length"]],
-            "labels": [[*map(float, own), *row] for own, row in zip(targets, scores.tolist(), strict=True)],
-        }
-    )
+    texts = splits.train.texts() + [text for text, _ in splits.direction]
+    targets: list[list[float]] = [[*row, NOT_GIVEN] for row in _targets(splits.train, rules)]
+    targets += [[NOT_GIVEN, NOT_GIVEN, label_id] for _, label_id in splits.direction]
+    if variant.teachers:
+        texts += splits.unlabelled
+        targets += [[NOT_GIVEN] * 3] * len(splits.unlabelled)
+        scores = teacher_scores([Path(name) for name in variant.teachers], splits, texts, kept)
+        targets = [[*own, *row] for own, row in zip(targets, scores.tolist(), strict=True)]
+    labels = [[float(target) for target in row] for row in targets]
+    return datasets.Dataset.from_dict({**_encoded(texts, tokenizer, variant.max_length), "labels": labels})
 
 
 def _encoded(texts: list[str], tokenizer: PreTrainedTokenizerBase, max_length: int) -> dict[str, list[Any]]:
-    input_ids = tokenizer(texts, truncation=True, max_length=max_length)["input_ids"] if texts else []
+    input_ids = tokenizer(texts, truncation=True, max_length=max_length)["input_ids"]
     return {"input_ids": input_ids, "length": [len(ids) for ids in input_ids]}
 
 
-def _tokenised(rows: Annotations, tokenizer: PreTrainedTokenizerBase, rules: list[str], max_length: int) -> Any:
-    """A dataset whose `labels` are label id and rule id."""
+def _validation(splits: Splits, tokenizer: PreTrainedTokenizerBase, rules: list[str], max_length: int) -> Any:
+    """The validation dataset, whose `labels` are label id, rule id and no direction."""
+    import datasets
+
+    labels = [[float(target) for target in (*row, NOT_GIVEN)] for row in _targets(splits.validation, rules)]
+    encoded = _encoded(splits.validation.texts(), tokenizer, max_length)
+    return datasets.Dataset.from_dict({**encoded, "labels": labels})
+
+
+def _targets(rows: Annotations, rules: list[str]) -> list[tuple[int, int]]:
     rule_ids = {rule: index for index, rule in enumerate(rules)}
-
-    def encode(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        targets = zip(batch["label"], batch["rule"], strict=True)
-        return {
-            **_encoded(batch["text"], tokenizer, max_length),
-            "labels": [[label, rule_ids.get(rule, NOT_GIVEN)] for label, rule in targets],
-        }
-
-    dataset = rows.to_dataset()
-    return dataset.map(encode, batched=True, remove_columns=dataset.column_names, desc="tokenising")
+    return [(LABEL_IDS[row.label], rule_ids.get(row.rule, NOT_GIVEN)) for row in rows.rows]
 
 
 class Loss:
     """Cross-entropy over the label logits plus the weighted one over the rule logits, meaned over the batch.
 
-    With a teacher, part of the former is taken against its scores.
+    With teachers, part of the former is taken against their scores. Direction-coded sentences add the cross-entropy
+    between escalation and de-escalation alone, which says nothing of neutral.
     """
 
     def __init__(self, variant: EncoderVariant, weights: torch.Tensor) -> None:
         self._weights = weights
         self._smoothing = variant.label_smoothing
         self._rule_weight = variant.rule_loss_weight
-        self._distillation_weight = variant.distillation_weight if variant.teacher else 0.0
+        self._distillation_weight = variant.distillation_weight if variant.teachers else 0.0
+        self._direction_weight = variant.direction_weight
 
     def __call__(self, outputs: Any, targets: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:  # noqa: ARG002
-        """`targets` has shape (batch, 2 or 5): label id, rule id, and in training the teacher's scores if any."""
+        """`targets` has shape (batch, 3 or 6): label id, rule id, direction and, in training, teachers' scores."""
         logits = outputs.logits.float()
         of_labels = logits[:, : len(LABELS)]
-        labels, rules, teacher_scores = targets[:, 0].long(), targets[:, 1].long(), targets[:, 2:]
+        labels, rules, directions = (targets[:, column].long() for column in range(3))
+        teacher_scores = targets[:, 3:]
         loss = of_labels.new_zeros(())
         labelled = (labels != NOT_GIVEN).float().mean()
         if labelled > 0:
@@ -192,6 +194,11 @@ class Loss:
         if teacher_scores.shape[1]:
             taught = cross_entropy(of_labels, teacher_scores)
             loss = (1 - self._distillation_weight) * loss + self._distillation_weight * taught
+        directed = (directions != NOT_GIVEN).float().mean()
+        if directed > 0:
+            # Columns in the order of their label ids, 0 and 1.
+            of_direction = of_labels[:, [ESCALATION_ID, DE_ESCALATION_ID]]
+            loss = loss + self._direction_weight * directed * cross_entropy(of_direction, directions)
         if self._rule_weight and (rules != NOT_GIVEN).any():
             loss = loss + self._rule_weight * cross_entropy(logits[:, len(LABELS) :], rules)
         return loss

@@ -25,19 +25,20 @@ def config_of(variant: Variant) -> dict[str, Any]:
     return config
 
 
-def parent_of(variant: Variant) -> str | None:
-    """The version of the model that a variant learns from or is made of, None if it needs none.
+def parents_of(variant: Variant) -> list[str]:
+    """The versions of the models that a variant learns from or is made of.
 
     Raises:
-        DetenteError: that model is not there; it has to be trained first.
+        DetenteError: one of them is not there; it has to be trained first.
     """
-    parent = getattr(variant, "teacher", None) or getattr(variant, "model", None)
-    if parent is None:
-        return None
-    try:
-        return open_model(Path(parent)).version
-    except DetenteError as error:
-        raise DetenteError(f"{variant.name} needs {parent}, which has to be trained first\n{error}") from error
+    names = getattr(variant, "teachers", ()) or ([variant.model] if isinstance(variant, QuantisedVariant) else [])
+    versions = []
+    for name in names:
+        try:
+            versions.append(open_model(Path(name)).version)
+        except DetenteError as error:
+            raise DetenteError(f"{variant.name} needs {name}, which has to be trained first\n{error}") from error
+    return versions
 
 
 def is_current(variant: Variant, more: Sequence[Path], out: Path) -> bool:
@@ -53,12 +54,15 @@ def is_current(variant: Variant, more: Sequence[Path], out: Path) -> bool:
     same_data = isinstance(variant, QuantisedVariant) or (
         [file["sha256"] for file in data["files"]] == hashes
         and data.get("unlabelled", {}).get("sha256") == _hash_of(getattr(variant, "unlabelled", None))
+        and [file["sha256"] for file in data.get("direction", [])]
+        == [_hash_of(n) for n in getattr(variant, "direction", ())]
+        and data.get("held_out", []) == [_hash_of(name) for name in variant.held_out]
         and data.get("encoder_sha256") == encoder_weights(variant)
     )
     return (
         manifest["config"] == config_of(variant)
         and same_data
-        and data.get("parent") == parent_of(variant)
+        and data.get("parents", []) == parents_of(variant)
         and manifest.get("code") == code_fingerprint()
     )
 

@@ -1,10 +1,13 @@
-"""A teacher's scores, which a student learns beside the labels. Knows nothing of how it does."""
+"""Teachers' scores, which a student learns beside the labels. Knows nothing of how it does."""
 
+import hashlib
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from filelock import FileLock
 
 from detente.annotations import text_fingerprint
 from detente.atomic import atomic_writer
@@ -38,25 +41,37 @@ def refuse_leak(parent: ModelDirectory, splits: Splits) -> None:
         )
 
 
-def teacher_scores(path: Path, splits: Splits, kept: Path) -> Scores:
-    """The teacher's scores of training and unlabelled sentences, shape (sentences, 3); kept for a resumed run.
+def teacher_scores(paths: Sequence[Path], splits: Splits, texts: Sequence[str], kept: Path) -> Scores:
+    """The mean of the teachers' scores of texts, shape (texts, 3).
+
+    Each teacher's stay in the folder `kept`, for a resumed run and for the next student of the same teacher.
 
     Raises:
-        DetenteError: it is no model directory, or has learned from sentences that this variant holds out.
+        DetenteError: one is no model directory, or has learned from sentences that this variant holds out.
     """
-    teacher = open_model(path)
-    refuse_leak(teacher, splits)
-    texts = [*splits.train.texts(), *splits.unlabelled]
-    if kept.is_file():
-        scores: Scores = np.load(kept, allow_pickle=False)
-        if scores.shape == (len(texts), len(LABELS)):
-            return scores
-    log.warning("%s scores %d sentences", path, len(texts))
-    device = "cpu" if teacher.manifest["kind"] != "encoder" else "cuda" if torch.cuda.is_available() else "torch-cpu"
-    # In bf16 a base-size teacher is 2.4 times as fast on CPUs that have units for it; targets need no more digits.
-    with torch.autocast("cpu", torch.bfloat16, enabled=device == "torch-cpu" and cpu_has_bf16()):
-        scores = load_classifier(teacher, device).score(texts)
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_writer(kept) as file:
-        np.save(file, scores, allow_pickle=False)
-    return scores
+    teachers = [open_model(path) for path in paths]
+    for teacher in teachers:
+        refuse_leak(teacher, splits)
+    mean: Scores = np.mean([_scores(teacher, texts, kept) for teacher in teachers], axis=0)
+    return mean
+
+
+def _scores(teacher: ModelDirectory, texts: Sequence[str], kept: Path) -> Scores:
+    key = hashlib.sha256("\n".join([teacher.version, *texts]).encode()).hexdigest()[:16]
+    path = kept / f"teacher-{key}.npy"
+    kept.mkdir(parents=True, exist_ok=True)
+    # Students that start side by side wait for the first of them.
+    with FileLock(path.with_suffix(".lock")):
+        if path.is_file():
+            scores: Scores = np.load(path, allow_pickle=False)
+            if scores.shape == (len(texts), len(LABELS)):
+                return scores
+        log.warning("%s scores %d sentences", teacher.path, len(texts))
+        is_encoder = teacher.manifest["kind"] == "encoder"
+        device = "cpu" if not is_encoder else "cuda" if torch.cuda.is_available() else "torch-cpu"
+        # In bf16 a base-size teacher is 2.4 times as fast on CPUs that have units for it; targets need no more digits.
+        with torch.autocast("cpu", torch.bfloat16, enabled=device == "torch-cpu" and cpu_has_bf16()):
+            scores = load_classifier(teacher, device).score(texts)
+        with atomic_writer(path) as file:
+            np.save(file, scores, allow_pickle=False)
+        return scores

@@ -29,7 +29,7 @@ from training.architecture import output_layer
 from training.calibration import fit_temperature
 from training.config import EncoderVariant, FrozenVariant, QuantisedVariant, TfidfVariant, Variant
 from training.data import Splits, load_splits
-from training.lineage import code_fingerprint, config_of, encoder_weights, parent_of
+from training.lineage import code_fingerprint, config_of, encoder_weights, parents_of
 from training.onnx_graph import write_int8_onnx
 from training.teacher import refuse_leak
 
@@ -47,9 +47,9 @@ def train(variant: Variant, more: Sequence[Path], out: Path, runs: Path) -> dict
     """
     started = time.monotonic()
     out = export.checked_target(out)
-    parent = parent_of(variant)
+    parents = parents_of(variant)
     splits = load_splits(variant, more)
-    for key, value in (("parent", parent), ("encoder_sha256", encoder_weights(variant))):
+    for key, value in (("parents", parents), ("encoder_sha256", encoder_weights(variant))):
         if value:
             splits.provenance[key] = value
     log.warning("sentences: %s", ", ".join(f"{n:,} {s}" for s, n in splits.provenance["sentences"].items()))
@@ -75,7 +75,7 @@ def train(variant: Variant, more: Sequence[Path], out: Path, runs: Path) -> dict
 def _run_key(variant: Variant, splits: Splits) -> str:
     """12 hex digits over config and dealt-out data: checkpoints of one must never be gone on from with another."""
     rows = [[asdict(row) for row in split.rows] for split in (splits.train, splits.validation)]
-    parts = [asdict(variant), rows, splits.unlabelled, splits.provenance.get("parent")]
+    parts = [asdict(variant), rows, splits.unlabelled, splits.direction, splits.provenance.get("parents")]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -148,7 +148,7 @@ class _Making:
             parent.path, dtype=torch.float32, use_safetensors=True, local_files_only=True
         ).eval()
         refuse_leak(parent, self.splits)
-        self.splits.provenance.update({**parent.manifest["data"], "parent": parent.version})
+        self.splits.provenance.update({**parent.manifest["data"], "parents": [parent.version]})
         single = load_classifier(parent).score(self.splits.test.texts())
         with export.new_directory(self.out) as directory:
             # Not the safetensors weights: what runs from them is the parent, at its speed and with its figures.
@@ -171,9 +171,9 @@ class _Making:
             onnx.save(baseline.baseline_to_onnx(pipeline), directory / "model.onnx")
             return self._finish(directory, test, kind="tfidf", temperature=temperature)
 
-    def _learned_by_parent(self) -> frozenset[str]:
-        teacher = getattr(self.variant, "teacher", None)
-        return training_texts(open_model(Path(teacher))) if teacher else frozenset()
+    def _learned_by_parents(self) -> frozenset[str]:
+        teachers = getattr(self.variant, "teachers", ())
+        return frozenset().union(*(training_texts(open_model(Path(teacher))) for teacher in teachers))
 
     def _finish(
         self,
@@ -193,7 +193,9 @@ class _Making:
         splits = self.splits
         if not (directory / TRAINING_TEXTS).exists():
             export.write_training_texts(
-                [*splits.train.texts(), *splits.unlabelled], self._learned_by_parent(), directory
+                [*splits.train.texts(), *splits.unlabelled, *(text for text, _ in splits.direction)],
+                self._learned_by_parents(),
+                directory,
             )
         facts = export.Facts(
             name=self.variant.name,

@@ -99,10 +99,10 @@ def test_with_nothing_that_works_it_says_why(clone: Path, capsys: pytest.Capture
 
 def test_a_teacher_is_trained_before_its_student(tmp_path: Path) -> None:
     student, teacher = tmp_path / "a.yaml", tmp_path / "b.yaml"
-    student.write_text("kind: encoder\nteacher: models/b\n", encoding="utf-8")
+    student.write_text("kind: encoder\nteachers: [models/b]\n", encoding="utf-8")
     teacher.write_text("kind: encoder\n", encoding="utf-8")
     assert _in_order([student, teacher]) == {teacher: set(), student: {teacher}}
-    student.write_text("kind: encoder\nteacher: ./models/b/\n", encoding="utf-8")
+    student.write_text("kind: encoder\nteachers: [./models/b/]\n", encoding="utf-8")
     assert list(_in_order([student, teacher])) == [teacher, student]
 
 

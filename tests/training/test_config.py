@@ -22,7 +22,7 @@ def test_every_config_reads(path: Path) -> None:
             r"c\.yaml:3: unknown key 'lerning_rate'; did you mean 'learning_rate'",
         ),
         ("kind: encoder\nencoder: x\nepochs: many\n", r"c\.yaml:3: epochs is 'many'; expected int"),
-        ("kind: encoder\nencoder: x\nunlabelled: a.txt\n", r"c\.yaml:3: unlabelled does nothing without a teacher"),
+        ("kind: encoder\nencoder: x\nunlabelled: a.txt\n", r"c\.yaml:3: unlabelled does nothing without teachers"),
         ("kind: encoder\nencoder: x\nepochs: true\n", r"c\.yaml:3: epochs is True; expected int"),
         ("kind: encoder\nencoder: x\nepochs: -1\n", r"c\.yaml:3: epochs is -1; expected more than 0"),
         ("kind: encoder\nencoder: x\nannotations: one.jsonl\n", r"c\.yaml:3: annotations is 'one\.jsonl'"),

@@ -111,7 +111,7 @@ def test_no_path_of_this_machine_is_in_the_exported_files(tiny_model: Path) -> N
 def test_the_loss_is_that_of_the_labels_plus_the_weighted_one_of_the_rules(weight: float) -> None:
     loss = Loss(EncoderVariant(name="x", encoder="x", rule_loss_weight=weight), torch.ones(3))
     logits = torch.zeros((2, 5))
-    targets = torch.tensor([[0, 1], [2, NOT_GIVEN]])
+    targets = torch.tensor([[0, 1, NOT_GIVEN], [2, NOT_GIVEN, NOT_GIVEN]])
     outputs = type("Outputs", (), {"logits": logits})
     # Uniform logits: log 3 for the labels, log 2 for the one known rule.
     assert float(loss(outputs, targets)) == pytest.approx(np.log(3) + weight * np.log(2))

@@ -76,10 +76,10 @@ def test_a_student_learns_from_its_teacher(
 ) -> None:
     settings = {"kind": "encoder", "encoder": str(tiny_encoder), **FAST}
     assert train("alone", **settings) == 0
-    assert train("taught", **settings, teacher=str(tiny_model)) == 0
+    assert train("taught", **settings, teachers=[str(tiny_model)]) == 0
     alone, taught = (manifest(tmp_path / name) for name in ("alone", "taught"))
     assert alone["files"]["model.safetensors"] != taught["files"]["model.safetensors"]
-    assert taught["data"]["parent"] == open_model(tiny_model).version
+    assert taught["data"]["parents"] == [open_model(tiny_model).version]
 
 
 def test_unlabelled_sentences_are_learned_from_the_teacher_alone(
@@ -90,7 +90,7 @@ def test_unlabelled_sentences_are_learned_from_the_teacher_alone(
     more.write_text(
         "\n".join(["Shells fell again.", "Shells  fell again.", "", held_out, "Talks go on."]), encoding="utf-8"
     )
-    values = {"kind": "encoder", "encoder": str(tiny_encoder), "teacher": str(tiny_model), **FAST}
+    values = {"kind": "encoder", "encoder": str(tiny_encoder), "teachers": [str(tiny_model)], **FAST}
     assert train("student", **values, unlabelled=str(more)) == 0
     found = manifest(tmp_path / "student")["data"]
     # The doubled one counts once, and the one that is held out not at all.
@@ -100,23 +100,61 @@ def test_unlabelled_sentences_are_learned_from_the_teacher_alone(
 
 
 def test_the_loss_mixes_labels_and_teacher_by_the_distillation_weight() -> None:
-    variant = EncoderVariant(name="v", encoder="e", teacher="t", distillation_weight=0.25)
+    variant = EncoderVariant(name="v", encoder="e", teachers=("t",), distillation_weight=0.25)
     loss = Loss(variant, torch.ones(3))
     logits = torch.tensor([[2.0, 0.0, 0.0]])
     # log-softmax of (2, 0, 0) is -0.2395 for the first and -2.2395 for the others.
     on_label, on_teacher = 2.239540, 0.5 * 0.239540 + 0.5 * 2.239540
-    found = loss(SimpleNamespace(logits=logits), torch.tensor([[1.0, -100.0, 0.5, 0.5, 0.0]]))
+    found = loss(SimpleNamespace(logits=logits), torch.tensor([[1.0, -100.0, -100.0, 0.5, 0.5, 0.0]]))
     assert float(found) == pytest.approx(0.75 * on_label + 0.25 * on_teacher, abs=1e-5)
-    unlabelled = loss(SimpleNamespace(logits=logits), torch.tensor([[-100.0, -100.0, 0.5, 0.5, 0.0]]))
+    unlabelled = loss(SimpleNamespace(logits=logits), torch.tensor([[-100.0, -100.0, -100.0, 0.5, 0.5, 0.0]]))
     assert float(unlabelled) == pytest.approx(0.25 * on_teacher, abs=1e-5)
-    without = loss(SimpleNamespace(logits=logits), torch.tensor([[1.0, -100.0]]))
+    without = loss(SimpleNamespace(logits=logits), torch.tensor([[1.0, -100.0, -100.0]]))
     assert float(without) == pytest.approx(on_label, abs=1e-5)
+
+
+def test_direction_weighs_escalation_against_de_escalation_alone() -> None:
+    loss = Loss(EncoderVariant(name="v", encoder="e", direction_weight=0.5), torch.ones(3))
+    targets = torch.tensor([[-100.0, -100.0, 0.0], [-100.0, -100.0, 1.0]])
+    for neutral in (0.0, 9.0):
+        found = loss(SimpleNamespace(logits=torch.tensor([[2.0, 0.0, neutral]] * 2)), targets)
+        # log-softmax of (2, 0) is -0.1269 for the first and -2.1269 for the second.
+        assert float(found) == pytest.approx(0.5 * (0.126928 + 2.126928) / 2, abs=1e-5)
+
+
+def test_direction_coded_sentences_are_learned_from_but_for_those_held_out(
+    train: Callable[..., int], tmp_path: Path, tiny_encoder: Path, sample: list[Annotation]
+) -> None:
+    held_out = next(row.text for row in sample if row.split == "test")
+    rows = ["Rebels shelled a town.\t4\tASSAULT", "Rebels  shelled a town.\t4\tASSAULT", "A visit took place.\t0\t"]
+    rows += ["They met.\t1\tCONSULT", "They asked for aid.\t1\tREQUEST", f"{held_out}\t3\tACCUSE"]
+    rows += ["Both sides signed.\t1\tAGREE", "Guns fell silent.\t2\tYIELD", "Guns fell silent.\t4\tASSAULT"]
+    coded, measured_on = tmp_path / "coded.tsv", tmp_path / "measured.tsv"
+    coded.write_text("text\tpenta\troot\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    measured_on.write_text("text\tpenta\nThey met.\t1\n", encoding="utf-8")
+    settings = {"kind": "encoder", "encoder": str(tiny_encoder), "held_out": [str(measured_on)], **FAST}
+    assert train("alone", **settings) == train("directed", **settings, direction=[str(coded)]) == 0
+    alone, directed = (manifest(tmp_path / name) for name in ("alone", "directed"))
+    # Left are the shelling, once, and the signing: the others are neutral, held out twice over, or contradict.
+    assert directed["data"]["sentences"]["direction"] == 2
+    assert alone["files"]["model.safetensors"] != directed["files"]["model.safetensors"]
+
+
+def test_annotated_sentences_of_a_held_out_file_are_not_trained_on(
+    train: Callable[..., int], tmp_path: Path, tiny_encoder: Path, sample: list[Annotation]
+) -> None:
+    measured_on = tmp_path / "measured.jsonl"
+    own = next(row.text for row in sample if row.split == "train")
+    measured_on.write_text(json.dumps({"text": own.upper(), "label": "neutral"}) + "\n", encoding="utf-8")
+    values = {"kind": "encoder", "encoder": str(tiny_encoder), "held_out": [str(measured_on)], **FAST}
+    assert train("less", **values) == 0
+    assert manifest(tmp_path / "less")["data"]["sentences"]["train"] == 35
 
 
 def test_a_teacher_that_has_seen_what_is_held_out_is_refused(
     train: Callable[..., int], turned: Path, tiny_encoder: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    values = {"kind": "encoder", "encoder": str(tiny_encoder), "teacher": str(tiny_model), **FAST}
+    values = {"kind": "encoder", "encoder": str(tiny_encoder), "teachers": [str(tiny_model)], **FAST}
     assert train("student", **{**values, "annotations": [str(turned)]}) == 1
     assert "was trained on 36 sentences that are held out here" in capsys.readouterr().err
 
@@ -124,7 +162,7 @@ def test_a_teacher_that_has_seen_what_is_held_out_is_refused(
 def test_a_missing_teacher_is_told(
     train: Callable[..., int], tiny_encoder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert train("student", kind="encoder", encoder=str(tiny_encoder), teacher="models/none", **FAST) == 1
+    assert train("student", kind="encoder", encoder=str(tiny_encoder), teachers=["models/none"], **FAST) == 1
     assert "student needs models/none, which has to be trained first" in capsys.readouterr().err
 
 
@@ -148,7 +186,7 @@ def test_a_quantised_model_keeps_its_parents_weights_and_nearly_its_scores(
     assert train("int8", kind="quantised", model=str(tiny_model)) == 0
     parent, child = open_model(tiny_model), open_model(tmp_path / "int8")
     assert "model.safetensors" not in child.manifest["files"]
-    assert child.manifest["data"]["parent"] == parent.version
+    assert child.manifest["data"]["parents"] == [parent.version]
     single, eight_bit = (load_classifier(model).score(TEXTS) for model in (parent, child))
     assert not np.array_equal(single, eight_bit)
     assert eight_bit == pytest.approx(single, abs=0.02)

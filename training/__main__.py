@@ -1,6 +1,7 @@
 """The command `python -m training CONFIG [--annotations FILE…]`."""
 
 import argparse
+import dataclasses
 import logging
 import sys
 from pathlib import Path
@@ -24,6 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
         help="more annotation files (.jsonl, .csv, .tsv, .parquet), beside those that the config names",
     )  # fmt: skip
     parser.add_argument("--out", type=Path, metavar="DIR", help="model directory to write (models/<config name>)")
+    parser.add_argument("--seed", type=int, metavar="N", help="another seed than the config's; name --out, too")
     parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="where checkpoints go meanwhile")
     parser.add_argument(
         "--if-changed", action="store_true",
@@ -33,6 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     try:
         variant = read_variant(options.config)
+        if options.seed is not None:
+            variant = dataclasses.replace(variant, seed=options.seed)
         out = options.out or Path("models") / variant.name
         if options.if_changed and is_current(variant, options.annotations, out):
             print(f"{out}: is up to date")

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
@@ -18,6 +18,9 @@ from detente.tables import read_rows
 from training.config import Variant
 
 log = logging.getLogger(__name__)
+
+# Not the variant's: whatever seed it is trained with, it holds out what its teachers held out.
+_SPLIT_SEED: Final = 13
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def load_splits(variant: Variant, more: Sequence[Path] = ()) -> Splits:
     kept = tuple(row for row in read.rows if row.split == "test" or text_fingerprint(row.text) not in held_out)
     if len(kept) < len(read.rows):
         log.warning("%d sentences dropped that stand in held-out files", len(read.rows) - len(kept))
-    rows = assign_splits(kept, variant.validation_share, variant.seed)
+    rows = assign_splits(kept, variant.validation_share)
     splits = {name: Annotations(tuple(r for r in rows if r.split == name)) for name in ("train", "validation", "test")}
     for name in ("train", "validation"):
         absent = set(LABELS) - {row.label for row in splits[name].rows}
@@ -130,7 +133,7 @@ def _read_unlabelled(variant: Variant, known: set[str], provenance: dict[str, An
     return sentences
 
 
-def assign_splits(rows: Sequence[Annotation], validation_share: float, seed: int) -> list[Annotation]:
+def assign_splits(rows: Sequence[Annotation], validation_share: float) -> list[Annotation]:
     """Give every row without a split one of train and validation, whole groups at a time, stratified by label."""
     undecided = [row for row in rows if not row.split]
     labels = [row.label for row in undecided]
@@ -138,7 +141,7 @@ def assign_splits(rows: Sequence[Annotation], validation_share: float, seed: int
     enough = folds > 1 and len({row.group for row in undecided}) >= folds and min(map(labels.count, LABELS)) >= folds
     held: set[str] = set()
     if enough:
-        folder = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+        folder = StratifiedGroupKFold(folds, shuffle=True, random_state=_SPLIT_SEED)
         _, validation = next(folder.split(np.zeros(len(labels)), labels, [row.group for row in undecided]))
         held = {undecided[index].group for index in validation}
     elif undecided and folds:

@@ -72,10 +72,17 @@ def new_directory(path: Path) -> Iterator[Path]:
 def encoder_logits(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int
 ) -> npt.NDArray[np.float32]:
-    """fp32 logits of the torch model, shape (texts, labels)."""
-    return batched_logits(
-        lambda ids, mask: model(input_ids=ids, attention_mask=mask).logits, tokenizer, texts, max_length
+    """fp32 logits of the torch model, shape (texts, labels); on the GPU if there is one."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model.to(device)
+    found = batched_logits(
+        lambda ids, mask: model(input_ids=ids.to(device), attention_mask=mask.to(device)).logits.cpu(),
+        tokenizer,
+        texts,
+        max_length,
     )
+    model.cpu()
+    return found
 
 
 def batched_logits(

@@ -76,7 +76,7 @@ def test_one_string_is_not_taken_for_a_list_of_sentences(scorer: Scorer) -> None
 
 def test_batches_hold_every_sentence_once_and_little_padding() -> None:
     lengths = list(np.random.default_rng(1).integers(5, 60, 2048))
-    batches = list(_batches(lengths))
+    batches = list(_batches(lengths, 512))
     assert sorted(index for batch in batches for index in batch) == list(range(2048))
     padded = sum(len(batch) * max(lengths[i] for i in batch) for batch in batches)
     assert padded < 1.05 * sum(lengths)

@@ -30,15 +30,17 @@ def seeds() -> list:
 
 
 def test_the_seeds_pass_the_checks_and_nothing_in_them_is_a_duplicate(seeds: list) -> None:
-    assert len(seeds) == 12_923
+    assert len(seeds) == 16_228
     assert read_annotations([SEEDS / "annotations.jsonl", SEEDS / "articles.jsonl"]).dropped == 0
 
 
-def test_every_seed_has_its_split_and_shares_are_80_10_10_for_every_label(seeds: list) -> None:
-    for label in LABELS:
-        counts = Counter(row.split for row in seeds if row.label == label)
-        shares = [counts[split] / counts.total() for split in SPLITS]
-        assert shares == pytest.approx([0.8, 0.1, 0.1], abs=0.01)
+def test_every_seed_has_its_split_in_shares_that_are_the_same_for_every_label(seeds: list) -> None:
+    # Sentences written after the test split was fixed went to the other two, so that figures stay comparable.
+    for later, expected in ((False, [0.8, 0.1, 0.1]), (True, [0.9, 0.1, 0.0])):
+        for label in LABELS:
+            counts = Counter(r.split for r in seeds if r.label == label and r.id.startswith("s3") == later)
+            shares = [counts[split] / counts.total() for split in SPLITS]
+            assert shares == pytest.approx(expected, abs=0.015)
 
 
 def test_no_group_of_the_seeds_is_in_two_splits(seeds: list) -> None:

@@ -208,7 +208,10 @@ class _Making:
             code=self.code,
             training_seconds=None,
         )
-        classifier = load_classifier(ModelDirectory(directory, {**asdict(facts), "labels": list(LABELS)}))
+        on_gpu = kind == "encoder" and torch.cuda.is_available()
+        classifier = load_classifier(
+            ModelDirectory(directory, {**asdict(facts), "labels": list(LABELS)}), "cuda" if on_gpu else "cpu"
+        )
         measured = {}
         for name, split in (("validation", splits.validation), ("test", splits.test)):
             if split.rows:

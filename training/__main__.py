@@ -50,6 +50,9 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"training: {printable(line)}", file=sys.stderr)
         return error.exit_code
     for split, found in held_out.items():
+        if "labels" not in found:
+            print(f"{split}: direction macro-F1 {found['direction_macro_f1']:.3f} on {found['sentences']:,} sentences")
+            continue
         f1 = ", ".join(f"{label} {one['f1']:.3f}" for label, one in found["labels"].items())
         print(f"{split}: macro-F1 {found['macro_f1']:.3f} on {found['sentences']:,} sentences ({f1})")
     return 0

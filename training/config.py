@@ -25,7 +25,7 @@ class Variant:
     seed: int = 13
     # Share of the sentences without a split of their own that validation gets, by group.
     validation_share: float = 0.1
-    # Files that will be measured on: a sentence that stands in one of them is never trained on.
+    # Files to measure the finished model on; a sentence that stands in one of them is never trained on.
     held_out: tuple[str, ...] = ()
 
 

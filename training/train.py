@@ -29,6 +29,7 @@ from training.architecture import output_layer
 from training.calibration import fit_temperature
 from training.config import EncoderVariant, FrozenVariant, QuantisedVariant, TfidfVariant, Variant
 from training.data import Splits, load_splits
+from training.heldout import measure_held_out
 from training.lineage import code_fingerprint, config_of, encoder_weights, parents_of
 from training.onnx_graph import write_int8_onnx
 from training.teacher import refuse_leak
@@ -208,21 +209,20 @@ class _Making:
             code=self.code,
             training_seconds=None,
         )
-        on_gpu = kind == "encoder" and torch.cuda.is_available()
-        classifier = load_classifier(
-            ModelDirectory(directory, {**asdict(facts), "labels": list(LABELS)}), "cuda" if on_gpu else "cpu"
-        )
+        classifier = load_classifier(ModelDirectory(directory, {**asdict(facts), "labels": list(LABELS)}))
         measured = {}
         for name, split in (("validation", splits.validation), ("test", splits.test)):
             if split.rows:
                 scores = classifier.score(split.texts())
                 measured[name] = figures(split.label_ids(), scores).to_json()
+        for path in map(Path, self.variant.held_out):
+            measured[path.stem] = measure_held_out(path, classifier)
         agreement = float((scores.argmax(axis=1) == reference.argmax(axis=1)).mean()) if splits.test.rows else None
         seconds = None if resumed else round(time.monotonic() - self.started, 1)
         facts = replace(
             facts,
             validation=measured["validation"],
-            held_out={"test": measured["test"]} if "test" in measured else {},
+            held_out={name: found for name, found in measured.items() if name != "validation"},
             agreement=agreement,
             training_seconds=seconds,
         )

@@ -135,6 +135,8 @@ def test_direction_coded_sentences_are_learned_from_but_for_those_held_out(
     settings = {"kind": "encoder", "encoder": str(tiny_encoder), "held_out": [str(measured_on)], **FAST}
     assert train("alone", **settings) == train("directed", **settings, direction=[str(coded)]) == 0
     alone, directed = (manifest(tmp_path / name) for name in ("alone", "directed"))
+    assert directed["held_out"]["measured"]["sentences"] == 1
+    assert "| measured | 1 | " in (tmp_path / "directed/README.md").read_text(encoding="utf-8")
     # Left are the shelling, once, and the signing: the others are neutral, held out twice over, or contradict.
     assert directed["data"]["sentences"]["direction"] == 2
     assert alone["files"]["model.safetensors"] != directed["files"]["model.safetensors"]
@@ -148,7 +150,9 @@ def test_annotated_sentences_of_a_held_out_file_are_not_trained_on(
     measured_on.write_text(json.dumps({"text": own.upper(), "label": "neutral"}) + "\n", encoding="utf-8")
     values = {"kind": "encoder", "encoder": str(tiny_encoder), "held_out": [str(measured_on)], **FAST}
     assert train("less", **values) == 0
-    assert manifest(tmp_path / "less")["data"]["sentences"]["train"] == 35
+    found = manifest(tmp_path / "less")
+    assert found["data"]["sentences"]["train"] == 35
+    assert found["held_out"]["measured"]["sentences"] == 1
 
 
 def test_a_teacher_that_has_seen_what_is_held_out_is_refused(

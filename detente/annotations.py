@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from detente.errors import DetenteError
 from detente.labels import LABEL_IDS, LABELS, Label
-from detente.tables import Row, read_rows, write_table
+from detente.rows import Row
+from detente.tables import read_rows, write_table
 
 if TYPE_CHECKING:
     import datasets

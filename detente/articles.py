@@ -12,19 +12,49 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from detente.errors import DetenteError, UsageError
-from detente.tables import TABLE_SUFFIXES, Row, read_jsonl, read_rows
+from detente.files import COMPRESSIONS, file_type, open_input, read_lines
+from detente.rows import Row
+from detente.tables import TABLE_SUFFIXES, read_jsonl, read_rows
 
 ARTICLE_SUFFIXES: Final = (".txt", *TABLE_SUFFIXES)
 _STDIN: Final = Path("-")
+# What the columns are called in the exports of archives, feed readers and scrapers; the first that is there is taken.
+_USUAL: Final = {
+    "text": ("text", "body", "content", "article", "article_text", "full_text", "maintext"),
+    "id": ("id", "article_id", "doc_id", "document_id", "uid", "guid"),
+    "title": ("title", "headline"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Article:
-    """One article: its text as it was given, and every other field of its row."""
+    """One article: its text and title as they were given, and every field of its row but text and id."""
 
     id: str
     text: str
     metadata: dict[str, Any] = field(default_factory=dict)
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The fields that hold an article's text, id and title; None means that they are found by their usual names."""
+
+    text: str | None = None
+    id: str | None = None
+    title: str | None = None
+
+    def find(self, role: str, record: dict[str, Any]) -> str | None:
+        """The record's field for a role, `text`, `id` or `title`: the one named, or the first with a usual name.
+
+        One that holds something goes before one that is empty. Case does not count for usual names.
+        """
+        named = getattr(self, role)
+        if named is not None:
+            return named if named in record else None
+        known = {key.lower(): key for key in reversed(record) if isinstance(key, str)}
+        found = [known[name] for name in _USUAL[role] if name in known]
+        return next((key for key in found if record[key] not in (None, "")), found[0] if found else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +76,18 @@ def article_files(paths: Sequence[Path]) -> list[Path]:
     return list(found.values())
 
 
-def read_articles(files: Sequence[Path], stdin: BinaryIO | None = None) -> Iterator[Article | BadArticle]:
+def read_articles(
+    files: Sequence[Path], stdin: BinaryIO | None = None, columns: Columns | None = None
+) -> Iterator[Article | BadArticle]:
     """Yield the articles of files in order; the path `-` is standard input.
 
-    A `.txt` file is one article whose id is its path. In JSONL, CSV, TSV and Parquet a row is an article: `text` is
-    required, `id` falls back to `file:line`. Standard input is JSONL if it begins with a brace, else one article. An
-    id that was there before makes the later article bad.
+    A `.txt` file is one article whose id is its path. In JSONL, CSV, TSV and Parquet a row is an article: its text is
+    required, its id falls back to `file:line`. Any of them but Parquet may be compressed (.gz, .zst). Standard input is
+    JSONL if it begins with a brace, else one article. An id that was there before makes the later article bad.
     """
     seen: dict[str, str] = {}
     for file in files:
-        for where, article in _articles_of(file, stdin):
+        for where, article in _articles_of(file, stdin, columns or Columns()):
             if isinstance(article, Article) and (first := seen.setdefault(article.id, where)) != where:
                 yield BadArticle(where, f"id {article.id!r} was used before at {first}; ids must differ", article.id)
             else:
@@ -66,40 +98,42 @@ def _files(path: Path) -> list[Path]:
     if path == _STDIN:
         return [path]
     if path.is_dir():
-        found = sorted(p for p in path.rglob("*") if p.suffix.lower() in ARTICLE_SUFFIXES and p.is_file())
+        found = sorted(p for p in path.rglob("*") if file_type(p) in ARTICLE_SUFFIXES and p.is_file())
         if not found:
             raise UsageError(f"{path}: holds no files to score; expected {', '.join(ARTICLE_SUFFIXES)}")
         return found
     if not path.exists():
         raise UsageError(f"{path}: no such file or folder")
-    if path.suffix.lower() not in ARTICLE_SUFFIXES:
-        raise UsageError(f"{path}: unknown file type {path.suffix or '(none)'}; give {', '.join(ARTICLE_SUFFIXES)}")
+    if file_type(path) not in ARTICLE_SUFFIXES:
+        expected = f"{', '.join(ARTICLE_SUFFIXES)}, or one of them with {' or '.join(COMPRESSIONS)} behind"
+        raise UsageError(f"{path}: unknown file type {file_type(path) or '(none)'}; give {expected}")
     return [path]
 
 
-def _articles_of(file: Path, stdin: BinaryIO | None) -> Iterator[tuple[str, Article | BadArticle]]:
+def _articles_of(file: Path, stdin: BinaryIO | None, columns: Columns) -> Iterator[tuple[str, Article | BadArticle]]:
     """Articles with their place, so that a file that breaks off in the middle keeps what stood before."""
     name = str(file)
     try:
         if file == _STDIN:
             name = "stdin"
-            yield from _from_stdin(stdin or io.BytesIO())
-        elif file.suffix.lower() == ".txt":
-            yield name, _from_text(name, file.read_bytes())
+            yield from _from_stdin(stdin or io.BytesIO(), columns)
+        elif file_type(file) == ".txt":
+            with open_input(file) as opened:
+                content = opened.read()
+            yield name, _from_text(name, content)
         else:
-            yield from _from_rows(name, read_rows(file))
+            yield from _from_rows(name, read_rows(file), columns, has_header=file_type(file) != ".jsonl")
     except DetenteError as error:
         yield name, BadArticle(name, str(error).removeprefix(f"{name}: "))
-    except OSError as error:
-        yield name, BadArticle(name, f"cannot be read: {error.strerror}")
 
 
-def _from_stdin(stdin: BinaryIO) -> Iterator[tuple[str, Article | BadArticle]]:
+def _from_stdin(stdin: BinaryIO, columns: Columns) -> Iterator[tuple[str, Article | BadArticle]]:
     head = [stdin.readline()]
     while head[-1] and not head[-1].strip():
         head.append(stdin.readline())
     if head[-1].removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"{"):
-        yield from _from_rows("stdin", read_jsonl(itertools.chain(head, stdin)))
+        lines = itertools.chain(head, read_lines(stdin))
+        yield from _from_rows("stdin", read_jsonl(lines), columns, has_header=False)
     else:
         yield "stdin", _from_text("stdin", b"".join(head) + stdin.read())
 
@@ -116,26 +150,43 @@ def _from_text(name: str, content: bytes) -> Article | BadArticle:
     return Article(name, text)
 
 
-def _from_rows(name: str, rows: Iterable[Row]) -> Iterator[tuple[str, Article | BadArticle]]:
+def _from_rows(
+    name: str, rows: Iterable[Row], columns: Columns, *, has_header: bool
+) -> Iterator[tuple[str, Article | BadArticle]]:
     empty = True
     for row in rows:
+        if has_header and not row.problem and columns.find("text", row.record) is None:
+            # Said once: every row of the file lacks it.
+            yield name, BadArticle(name, _no_text(row.record, columns))
+            return
         empty = False
         where = f"{name}:{row.line}"
-        yield where, BadArticle(where, row.problem) if row.problem else _from_record(where, row.record)
+        yield where, BadArticle(where, row.problem) if row.problem else _from_record(where, row.record, columns)
     if empty:
         yield name, BadArticle(name, "empty; expected one article a row")
 
 
-def _from_record(where: str, record: dict[str, Any]) -> Article | BadArticle:
-    given, text = record.get("id"), record.get("text")
+def _no_text(record: dict[str, Any], columns: Columns) -> str:
+    if columns.text is not None:
+        return f"no field or column {columns.text!r}; found {_listed(record)}"
+    usual = ", ".join(_USUAL["text"])
+    return f"no text; expected a field or column of a usual name ({usual}) or --text-column; found {_listed(record)}"
+
+
+def _from_record(where: str, record: dict[str, Any], columns: Columns) -> Article | BadArticle:
+    id_key, text_key, title_key = (columns.find(role, record) for role in ("id", "text", "title"))
+    given = record[id_key] if id_key else None
     article_id = where if given is None or given == "" else str(given)
+    text = record[text_key] if text_key else None
     if text is None:
-        return BadArticle(where, f"no text; expected a field or column 'text', found {_listed(record)}", article_id)
+        return BadArticle(where, _no_text(record, columns), article_id)
     if not isinstance(text, str):
         return BadArticle(where, f"text is of type {type(text).__name__}; expected a string", article_id)
     if not text.strip():
         return BadArticle(where, "empty text", article_id)
-    return Article(article_id, text, {key: value for key, value in record.items() if key not in ("id", "text")})
+    title = record[title_key] if title_key and title_key != text_key else None
+    metadata = {key: value for key, value in record.items() if key not in (id_key, text_key)}
+    return Article(article_id, text, metadata, title.strip() if isinstance(title, str) else "")
 
 
 def _listed(record: dict[str, Any]) -> str:

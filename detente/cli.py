@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 import detente
-from detente.articles import Article, BadArticle, article_files, read_articles
+from detente.articles import Article, BadArticle, Columns, article_files, read_articles
 from detente.atomic import atomic_writer, check_writable
 from detente.errors import DetenteError, UsageError, printable
 from detente.scoring import Scorer
@@ -46,7 +46,10 @@ def _main(
 def score(  # noqa: PLR0917 - typer passes by name
     paths: Annotated[
         list[Path],
-        typer.Argument(help="Articles: .txt, .jsonl, .csv, .tsv, .parquet, a folder of them, or - for standard input."),
+        typer.Argument(
+            help="Articles: .txt, .jsonl, .csv, .tsv, .parquet, also .gz and .zst of all but the last, a folder of "
+            "them, or - for standard input."
+        ),
     ],
     out: Annotated[
         Path | None, typer.Option(help="File to write: .jsonl, .csv or .parquet. Without it, standard output.")
@@ -55,6 +58,13 @@ def score(  # noqa: PLR0917 - typer passes by name
         OutputFormat | None, typer.Option("--format", help="Default: the suffix of --out, else a table to read.")
     ] = None,
     model: Annotated[Path | None, typer.Option(help="Model directory. Default: the model that ships inside.")] = None,
+    text_column: Annotated[
+        str | None, typer.Option(help="Field with the article's text. Default: text, body, content or the like.")
+    ] = None,
+    id_column: Annotated[str | None, typer.Option(help="Field with its id. Default: id, article_id, guid …")] = None,
+    title_column: Annotated[
+        str | None, typer.Option(help="Field with its title, scored as the first sentence. Default: title, headline.")
+    ] = None,
     device: Annotated[
         str, typer.Option(help="cpu (ONNX Runtime), or a torch device such as cuda (needs the extra 'gpu').")
     ] = "cpu",
@@ -72,9 +82,10 @@ def score(  # noqa: PLR0917 - typer passes by name
         form = output_format(out, chosen)
         sidecar = bad or (out.with_name(out.name + ".bad.jsonl") if out else None)
         files = article_files(paths)
+        columns = Columns(text_column, id_column, title_column)
         _check_outputs(files, out, sidecar)
         bad_articles: list[BadArticle] = []
-        good = _good(read_articles(files, sys.stdin.buffer if sys.stdin else None), bad_articles)
+        good = _good(read_articles(files, sys.stdin.buffer if sys.stdin else None, columns), bad_articles)
         first = next(good, None)
         scored = 0
         if first is not None:

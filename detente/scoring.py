@@ -21,12 +21,21 @@ _SCORE_DIGITS: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class ScoredSentence:
-    """A sentence's place in the text that was given (characters), its label, and its scores in label order."""
+    """A sentence's place in the text that was given (characters), its label, and its scores in label order.
+
+    The title, if the article has one of its own, is the first sentence; its place is in the title.
+    """
 
     start: int
     end: int
     label: Label
     scores: tuple[float, float, float]
+    in_title: bool = False
+
+    def to_record(self) -> dict[str, Any]:
+        """The sentence as it stands in a scored article line; `in_title` is there for the title alone."""
+        record = {"start": self.start, "end": self.end, "label": str(self.label), "scores": list(self.scores)}
+        return record | {"in_title": True} if self.in_title else record
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +50,11 @@ class ScoredArticle:
     model: str
     text: str
     metadata: dict[str, Any]
+    title: str = ""
+
+    def sentence_text(self, sentence: ScoredSentence) -> str:
+        """The words of one of its sentences."""
+        return (self.title if sentence.in_title else self.text)[sentence.start : sentence.end]
 
     def to_record(self, reserved: Sequence[str] = ()) -> dict[str, Any]:
         """The scored article line: a dict without the text, the input's own fields last (see `own_fields`)."""
@@ -49,10 +63,7 @@ class ScoredArticle:
             "label": str(self.label),
             "index": self.index,
             "scores": list(self.scores),
-            "sentences": [
-                {"start": one.start, "end": one.end, "label": str(one.label), "scores": list(one.scores)}
-                for one in self.sentences
-            ],
+            "sentences": [one.to_record() for one in self.sentences],
             "model": self.model,
         }
         return record | self.own_fields((*record, *reserved))
@@ -114,38 +125,63 @@ class Scorer:
 
     def score_articles(self, articles: Iterable[Article]) -> Iterator[ScoredArticle]:
         """Score articles in order, as a stream: sentences of several articles share a batch."""
-        held: list[tuple[Article, list[tuple[int, int]]]] = []
+        held: list[_Split] = []
         count = 0
         for article in articles:
-            spans = split_sentences(article.text)
-            held.append((article, spans))
-            count += len(spans)
+            split = _split(article)
+            held.append(split)
+            count += len(split.spans)
             if count >= _SENTENCES_HELD:
                 yield from self._score_held(held)
                 held, count = [], 0
         yield from self._score_held(held)
 
-    def _score_held(self, held: list[tuple[Article, list[tuple[int, int]]]]) -> Iterator[ScoredArticle]:
-        scores = self._classifier.score([article.text[start:end] for article, spans in held for start, end in spans])
+    def _score_held(self, held: "list[_Split]") -> Iterator[ScoredArticle]:
+        scores = self._classifier.score([sentence for split in held for sentence in split.sentences])
         position = 0
-        for article, spans in held:
-            yield self._sum_up(article, spans, scores[position : position + len(spans)])
-            position += len(spans)
+        for split in held:
+            yield self._sum_up(split, scores[position : position + len(split.spans)])
+            position += len(split.spans)
 
-    def _sum_up(self, article: Article, spans: Sequence[tuple[int, int]], scores: Scores) -> ScoredArticle:
+    def _sum_up(self, split: "_Split", scores: Scores) -> ScoredArticle:
+        article = split.article
         return ScoredArticle(
             id=article.id,
             label=article_label(scores),
             index=round(article_index(scores), _SCORE_DIGITS),
             scores=_rounded(article_scores(scores)),
             sentences=tuple(
-                ScoredSentence(start, end, LABELS[int(row.argmax())], _rounded(row))
-                for (start, end), row in zip(spans, scores, strict=True)
+                ScoredSentence(start, end, LABELS[int(row.argmax())], _rounded(row), split.has_title and number == 0)
+                for number, ((start, end), row) in enumerate(zip(split.spans, scores, strict=True))
             ),
             model=self.model,
             text=article.text,
             metadata=article.metadata,
+            title=article.title,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Split:
+    """An article and the places of its sentences, the first of which is in its title if `has_title`."""
+
+    article: Article
+    spans: list[tuple[int, int]]
+    has_title: bool
+
+    @property
+    def sentences(self) -> list[str]:
+        """The words of the sentences."""
+        texts = [self.article.text[start:end] for start, end in self.spans[self.has_title :]]
+        return [self.article.title, *texts] if self.has_title else texts
+
+
+def _split(article: Article) -> _Split:
+    spans = split_sentences(article.text)
+    # A text that opens with its title has it as a sentence already.
+    if not article.title or article.text.lstrip().startswith(article.title):
+        return _Split(article, spans, has_title=False)
+    return _Split(article, [(0, len(article.title)), *spans], has_title=True)
 
 
 def _rounded(row: Scores) -> tuple[float, float, float]:

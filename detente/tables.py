@@ -4,42 +4,20 @@ Knows nothing of what a row means. A row that cannot be read comes out as a row 
 decides whether one bad line spoils the file.
 """
 
-import csv
-import itertools
 import json
 import math
-import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 from detente.atomic import atomic_writer
+from detente.delimited import DELIMITERS, DelimitedWriter, read_delimited
 from detente.errors import DetenteError, UsageError
+from detente.files import MAX_LINE, file_type, open_input, read_lines, sniff
+from detente.rows import Row
 
 TABLE_SUFFIXES: Final = (".jsonl", ".csv", ".tsv", ".parquet")
-DELIMITERS: Final = {".csv": ",", ".tsv": "\t"}
-
-# Spreadsheets run a cell that begins with one of these as a formula (OWASP, "CSV Injection").
-_FORMULA: Final = re.compile(r"'*[=+\-@\t\r]")
-_ESCAPED_FORMULA: Final = re.compile(r"'+[=+\-@\t\r]")
-
-# How often a CSV is taken up again behind a quote that never closes; each time costs one more reading.
-_RESTARTS: Final = 20
-
-# How much of a file is looked at to tell a binary one.
-_SNIFFED: Final = 1 << 16
-
-csv.field_size_limit(2**31 - 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row of a file. `problem` says why the row could not be read; then `record` is empty."""
-
-    line: int
-    record: dict[str, Any] = field(default_factory=dict)
-    problem: str = ""
 
 
 def read_rows(path: Path, *, unescape: bool = False) -> Iterator[Row]:
@@ -53,28 +31,27 @@ def read_rows(path: Path, *, unescape: bool = False) -> Iterator[Row]:
         UsageError: the suffix is none of `TABLE_SUFFIXES`.
         DetenteError: the file as a whole cannot be read (missing, binary, a bad header, damaged Parquet).
     """
-    suffix = path.suffix.lower()
+    suffix = file_type(path)
     if suffix not in TABLE_SUFFIXES:
         raise UsageError(f"{path}: unknown file type {suffix or '(none)'}; give one of {', '.join(TABLE_SUFFIXES)}")
-    try:
-        if suffix == ".parquet":
-            yield from _read_parquet(path)
-            return
-        with path.open("rb") as file:
-            if b"\0" in file.read(_SNIFFED):
-                raise DetenteError(f"{path}: holds NUL bytes, so it is a binary file; expected {suffix} text in UTF-8")
-            file.seek(0)
-            if suffix == ".jsonl":
-                yield from read_jsonl(file)
-                return
-        yield from _read_delimited(path, DELIMITERS[suffix], unescape)
-    except OSError as error:
-        raise DetenteError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if suffix == ".parquet":
+        yield from _read_parquet(path)
+        return
+    if b"\0" in sniff(path):
+        raise DetenteError(f"{path}: holds NUL bytes, so it is a binary file; expected {suffix} text in UTF-8")
+    if suffix == ".jsonl":
+        with open_input(path) as file:
+            yield from read_jsonl(read_lines(file))
+    else:
+        yield from read_delimited(path, DELIMITERS[suffix], unescape)
 
 
-def read_jsonl(file: Iterable[bytes]) -> Iterator[Row]:
+def read_jsonl(lines: Iterable[bytes | None]) -> Iterator[Row]:
     """Yield one row per line of JSON objects; blank lines are skipped, bad ones come out with their problem."""
-    for number, raw in enumerate(file, start=1):
+    for number, raw in enumerate(lines, start=1):
+        if raw is None:
+            yield Row(number, problem=f"the line is longer than {MAX_LINE:,} bytes")
+            continue
         if not raw.strip():
             continue
         try:
@@ -101,58 +78,6 @@ def _has_surrogate(record: dict[str, Any]) -> bool:
     return False
 
 
-def _read_delimited(path: Path, delimiter: str, unescape: bool) -> Iterator[Row]:
-    header: list[str] = []
-    skipped = 0
-    for attempt in range(_RESTARTS + 1):
-        # surrogateescape keeps undecodable bytes in the one row that holds them, so the other rows stay readable.
-        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            reader = csv.reader(itertools.islice(file, skipped, None), delimiter=delimiter, strict=True)
-            broken = None
-            while True:
-                line = skipped + reader.line_num + 1
-                try:
-                    cells = next(reader)
-                except StopIteration:
-                    break
-                except csv.Error as error:
-                    if skipped + reader.line_num > line and attempt < _RESTARTS:
-                        # A quote that never closes has swallowed rows: go on behind the line that opens it.
-                        yield Row(line, problem="a quote opens on this line and does not close; double it or close it")
-                        broken = line
-                        break
-                    yield Row(line, problem=f"broken row ({error}); check its quotes")
-                    continue
-                if not header:
-                    header = _checked_header(path, cells)
-                elif cells:
-                    yield _delimited_row(line, header, cells, unescape)
-        if broken is None:
-            return
-        skipped = broken
-
-
-def _checked_header(path: Path, cells: list[str]) -> list[str]:
-    if any(_is_undecoded(cell) for cell in cells):
-        raise DetenteError(f"{path}: invalid UTF-8 in the header; save the file as UTF-8")
-    twice = [cell for cell in dict.fromkeys(cells) if cells.count(cell) > 1]
-    if twice:
-        raise DetenteError(f"{path}: column {twice[0]!r} stands twice in the header; rename one")
-    return cells
-
-
-def _delimited_row(line: int, header: list[str], cells: list[str], unescape: bool) -> Row:
-    if len(cells) != len(header):
-        return Row(line, problem=f"found {len(cells)} cells, expected {len(header)} as in the header")
-    if any(_is_undecoded(cell) for cell in cells):
-        return Row(line, problem="invalid UTF-8; save the file as UTF-8")
-    return Row(line, dict(zip(header, map(unescape_cell, cells) if unescape else cells, strict=True)))
-
-
-def _is_undecoded(cell: str) -> bool:
-    return not cell.isascii() and any("\udc80" <= character <= "\udcff" for character in cell)
-
-
 def _read_parquet(path: Path) -> Iterator[Row]:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -169,7 +94,9 @@ def _read_parquet(path: Path) -> Iterator[Row]:
                 for number, row in enumerate(_parquet_rows(table), start=rows_before + 1):
                     yield replace(row, line=number)
                 rows_before += table.num_rows
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.strerror:
+            raise DetenteError(f"{path}: cannot be read: {error.strerror}") from error
         raise DetenteError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]})") from error
 
 
@@ -196,51 +123,6 @@ def _without_nanoseconds(table: Any) -> Any:
             coarser = table.column(index).cast(pa.timestamp("us", column.type.tz), safe=False)
             table = table.set_column(index, column.name, coarser)
     return table
-
-
-def escape_cell(value: str) -> str:
-    """Put an apostrophe before text that a spreadsheet would run as a formula; `unescape_cell` takes it away."""
-    return "'" + value if _FORMULA.match(value) else value
-
-
-def unescape_cell(value: str) -> str:
-    """Undo `escape_cell`."""
-    return value[1:] if _ESCAPED_FORMULA.match(value) else value
-
-
-class DelimitedWriter:
-    """Writes records as CSV or TSV to a binary file, with escaped formulas and a header."""
-
-    def __init__(self, file: BinaryIO, columns: Sequence[str], delimiter: str = ",") -> None:
-        """Write the header."""
-        self._columns = columns
-        self._writer = csv.writer(_Utf8(file), delimiter=delimiter, lineterminator="\n")
-        self._writer.writerow([escape_cell(column) for column in columns])
-
-    def write(self, record: dict[str, Any]) -> None:
-        """Write one record; keys outside the columns are an error, missing ones an empty cell."""
-        unknown = record.keys() - set(self._columns)
-        if unknown:
-            raise DetenteError(f"no column for {', '.join(sorted(unknown))}")
-        self._writer.writerow([_cell(record.get(column)) for column in self._columns])
-
-
-class _Utf8:
-    """The little that `csv.writer` asks of a text file, without closing the binary one below."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-
-    def write(self, text: str) -> int:
-        return self._file.write(text.encode("utf-8"))
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, str):
-        return escape_cell(value)
-    if isinstance(value, dict | list):
-        return json.dumps(value, ensure_ascii=False, default=str)
-    return value
 
 
 def write_table(path: Path, records: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from detente.atomic import atomic_writer
+from detente.delimited import DelimitedWriter
 from detente.errors import UsageError, printable
 from detente.labels import LABELS
 from detente.scoring import ScoredArticle
-from detente.tables import DelimitedWriter, json_line
+from detente.tables import json_line
 
 _PARQUET_ROWS: Final = 1000
 _SCORE_COLUMNS: Final = tuple(f"score_{label.replace('-', '_')}" for label in LABELS)
@@ -95,7 +96,7 @@ def _table(article: ScoredArticle) -> str:
     width = shutil.get_terminal_size((100, 24)).columns
     lines = [f"{article.label.upper()}  index {article.index:+.2f}  {printable(article.id)}"]
     for sentence in article.sentences:
-        text = printable(article.text[sentence.start : sentence.end])
+        text = printable(article.sentence_text(sentence))
         shown = textwrap.shorten(text, max(width - 22, 20), placeholder=" …")
         lines.append(f"  {sentence.label:<13} {max(sentence.scores):.2f}  {shown}")
     return "\n".join(lines) + "\n\n"
@@ -115,10 +116,12 @@ def _csv_writer(file: BinaryIO) -> Write:
         fields = article.own_fields(taken)
         more = {key: value for key, value in fields.items() if key not in own}
         shared = {key: value for key, value in fields.items() if key in own} | {_MORE: more or None}
-        for number, sentence in enumerate(article.sentences, start=1):
+        # The title has the number 0.
+        first = 0 if article.sentences and article.sentences[0].in_title else 1
+        for number, sentence in enumerate(article.sentences, start=first):
             values = (
                 article.id, str(article.label), article.index, number, sentence.start, sentence.end,
-                str(sentence.label), *sentence.scores, article.text[sentence.start : sentence.end], article.model,
+                str(sentence.label), *sentence.scores, article.sentence_text(sentence), article.model,
             )  # fmt: skip
             rows.write(dict(zip(_SENTENCE_COLUMNS, values, strict=True)) | shared)
 
@@ -132,7 +135,13 @@ def _parquet_writer(file: BinaryIO) -> Iterator[Write]:
     import pyarrow.parquet as pq
 
     scores = pa.list_(pa.float32(), len(LABELS))
-    spans = [("start", pa.int64()), ("end", pa.int64()), ("label", pa.string()), ("scores", scores)]
+    spans = [
+        ("start", pa.int64()),
+        ("end", pa.int64()),
+        ("label", pa.string()),
+        ("scores", scores),
+        ("in_title", pa.bool_()),
+    ]
     fixed = [
         ("id", pa.string()), ("label", pa.string()), ("index", pa.float64()), ("scores", scores),
         ("sentences", pa.list_(pa.struct(spans))), ("model", pa.string()), (_MORE, pa.string()),

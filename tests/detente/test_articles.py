@@ -1,3 +1,4 @@
+import gzip
 import io
 import json
 from pathlib import Path
@@ -7,8 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from detente.articles import Article, BadArticle, article_files, read_articles
+from detente.articles import Article, BadArticle, Columns, article_files, read_articles
 from detente.errors import UsageError
+from detente.files import MAX_LINE
 
 
 def read(*paths: Path) -> list[Article | BadArticle]:
@@ -151,3 +153,81 @@ def test_a_path_that_cannot_be_scored_is_wrong_usage(tmp_path: Path) -> None:
 )
 def test_standard_input_is_jsonl_if_it_begins_with_a_brace(content: bytes, expected: list[Article]) -> None:
     assert list(read_articles([Path("-")], io.BytesIO(content))) == expected
+
+
+def compressed(path: Path, content: bytes) -> Path:
+    if path.suffix == ".gz":
+        path.write_bytes(gzip.compress(content))
+    else:
+        path.write_bytes(pa.compress(content, codec="zstd", asbytes=True))
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+@pytest.mark.parametrize("name", ["a.txt", "a.jsonl", "a.csv", "a.tsv"])
+def test_compressed_files_are_read_as_what_they_hold(tmp_path: Path, name: str, suffix: str) -> None:
+    content = {
+        "a.txt": "Talks resume.", "a.jsonl": '{"text": "Talks resume."}\n{"text": "Guns fall silent."}',
+        "a.csv": "id,text\n1,Talks resume.\n2,Guns fall silent.", "a.tsv": "text\nTalks resume.\nGuns fall silent.",
+    }[name]  # fmt: skip
+    plain = tmp_path / name
+    plain.write_text(content, encoding="utf-8")
+    packed = compressed(tmp_path / (name + suffix), content.encode())
+    texts = [article.text for article in read(plain) if isinstance(article, Article)]
+    assert [article.text for article in read(packed) if isinstance(article, Article)] == texts
+    assert article_files([tmp_path]) == [plain, packed]
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+@pytest.mark.parametrize("kept", [10, 250_000])
+def test_a_compressed_file_that_breaks_off_keeps_what_stood_before(tmp_path: Path, suffix: str, kept: int) -> None:
+    rng = np.random.default_rng(1)
+    lines = [json.dumps({"text": f"Talks {rng.bytes(300).hex()}."}) for _ in range(1500)]
+    path = compressed(tmp_path / f"a.jsonl{suffix}", "\n".join(lines).encode())
+    path.write_bytes(path.read_bytes()[:kept])
+    *good, bad = read(path)
+    assert all(isinstance(article, Article) for article in good[:-1])
+    assert isinstance(bad, BadArticle)
+    assert "damaged" in bad.reason or "cannot be read" in bad.reason
+    assert (len(good) > 20) == (kept > 10)
+
+
+def test_a_line_too_long_for_an_article_costs_itself_alone(tmp_path: Path) -> None:
+    jsonl, csv = tmp_path / "a.jsonl", tmp_path / "a.csv"
+    long = "x" * (MAX_LINE + 10)
+    jsonl.write_text(f'{{"text": "One."}}\n{{"text": "{long}"}}\n{{"text": "Two."}}\n', encoding="utf-8")
+    csv.write_text(f"text\nOne.\n{long}\nTwo.\n", encoding="utf-8")
+    for path, line in ((jsonl, 2), (csv, 3)):
+        first, bad, last = read(path)
+        assert isinstance(bad, BadArticle)
+        assert bad.where == f"{path}:{line}"
+        assert "longer than" in bad.reason
+        assert [article.text for article in (first, last) if isinstance(article, Article)] == ["One.", "Two."]
+
+
+@pytest.mark.parametrize(("name", "delimiter"), [("a.csv", ";"), ("a.csv", "\t"), ("a.tsv", ";"), ("a.csv", "|")])
+def test_another_delimiter_than_the_suffix_says_is_seen(tmp_path: Path, name: str, delimiter: str) -> None:
+    path = tmp_path / name
+    path.write_text(f"id{delimiter}text\n7{delimiter}Talks, at last, resume.\n", encoding="utf-8")
+    assert read(path) == [Article("7", "Talks, at last, resume.")]
+
+
+def test_columns_are_found_by_their_usual_names_or_by_those_given(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("GUID,Headline,text,Body\n7,Truce,,It holds.\n", encoding="utf-8")
+    assert read(path) == [Article("7", "It holds.", {"Headline": "Truce", "text": ""}, "Truce")]
+    path.write_text("nr,kop,stuk,text\n7,Truce,It holds.,no\n", encoding="utf-8")
+    found = list(read_articles([path], columns=Columns(text="stuk", id="nr", title="kop")))
+    assert found == [Article("7", "It holds.", {"kop": "Truce", "text": "no"}, "Truce")]
+
+
+def test_a_table_without_a_text_column_is_told_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("id,words\n1,One.\n2,Two.\n", encoding="utf-8")
+    [bad] = read(path)
+    assert isinstance(bad, BadArticle)
+    assert bad.where == str(path)
+    assert "--text-column; found id, words" in bad.reason
+    [bad] = read_articles([path], columns=Columns(text="word"))
+    assert isinstance(bad, BadArticle)
+    assert bad.reason == "no field or column 'word'; found id, words"

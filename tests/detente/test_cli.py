@@ -244,3 +244,23 @@ def test_scoring_needs_neither_torch_nor_transformers(articles: Path, tiny_model
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
+def test_a_title_column_named_otherwise_is_scored_first_and_passes_through(
+    tmp_path: Path, tiny_model: Path, suffix: str
+) -> None:
+    path, out = tmp_path / "in.csv", tmp_path / f"out{suffix}"
+    path.write_text("nr;kop;stuk\n7;Truce signed;It holds.\n", encoding="utf-8")
+    named = ["--text-column", "stuk", "--id-column", "nr", "--title-column", "kop"]
+    assert detente("score", path, "--out", out, "--model", tiny_model, *named).returncode == 0
+    if suffix == ".csv":
+        with out.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert [(row["id"], row["sentence"], row["text"], row["kop"]) for row in rows] == [
+            ("7", "0", "Truce signed", "Truce signed"), ("7", "1", "It holds.", "Truce signed"),
+        ]  # fmt: skip
+    else:
+        lines = pq.read_table(out).to_pylist() if suffix == ".parquet" else [json.loads(out.read_bytes())]
+        assert [sentence.get("in_title") for sentence in lines[0]["sentences"]] == [True, None]
+        assert (lines[0]["id"], lines[0]["kop"]) == ("7", "Truce signed")

@@ -123,3 +123,15 @@ def test_an_unusable_device_is_wrong_usage(tiny_model: Path) -> None:
 def test_what_is_no_text_is_told(scorer: Scorer, text: object) -> None:
     with pytest.raises(UsageError, match="one text that is not empty"):
         scorer.score(text)
+
+
+def test_a_title_is_scored_as_the_first_sentence_unless_the_text_opens_with_it(scorer: Scorer) -> None:
+    own, opening = scorer.score_articles(
+        [Article("1", "It holds.", {}, "Truce signed"), Article("2", "Truce signed\n\nIt holds.", {}, "Truce signed")]
+    )
+    assert [(s.start, s.end, s.in_title) for s in own.sentences] == [(0, 12, True), (0, 9, False)]
+    assert [own.sentence_text(s) for s in own.sentences] == ["Truce signed", "It holds."]
+    assert [s.in_title for s in opening.sentences] == [False, False]
+    assert np.allclose([s.scores for s in own.sentences], [s.scores for s in opening.sentences], atol=1e-3)
+    records = own.to_record()["sentences"]
+    assert [record.get("in_title") for record in records] == [True, None]

@@ -6,7 +6,7 @@ Knows nothing of sentences or scores.
 import codecs
 import io
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -87,18 +87,32 @@ def read_articles(
     """
     seen: dict[str, str] = {}
     for file in files:
-        for where, article in _articles_of(file, stdin, columns or Columns()):
-            if isinstance(article, Article) and (first := seen.setdefault(article.id, where)) != where:
-                yield BadArticle(where, f"id {article.id!r} was used before at {first}; ids must differ", article.id)
-            else:
-                yield article
+        for where, article in read_file(file, columns or Columns(), stdin):
+            yield unless_repeated(article, where, seen.setdefault)
+
+
+def unless_repeated(
+    article: Article | BadArticle, where: str, first_place: Callable[[str, str], str]
+) -> Article | BadArticle:
+    """The article, or a bad one in its place if its id was used before.
+
+    `first_place` takes an id and a place and gives where the id was first met.
+    """
+    if isinstance(article, BadArticle) or (first := first_place(article.id, where)) == where:
+        return article
+    return BadArticle(where, f"id {article.id!r} was used before at {first}; ids must differ", article.id)
+
+
+def files_in(folder: Path) -> list[Path]:
+    """The files of a known type at any depth in a folder, in order; none if it is missing."""
+    return sorted(p for p in folder.rglob("*") if file_type(p) in ARTICLE_SUFFIXES and p.is_file())
 
 
 def _files(path: Path) -> list[Path]:
     if path == _STDIN:
         return [path]
     if path.is_dir():
-        found = sorted(p for p in path.rglob("*") if file_type(p) in ARTICLE_SUFFIXES and p.is_file())
+        found = files_in(path)
         if not found:
             raise UsageError(f"{path}: holds no files to score; expected {', '.join(ARTICLE_SUFFIXES)}")
         return found
@@ -110,8 +124,10 @@ def _files(path: Path) -> list[Path]:
     return [path]
 
 
-def _articles_of(file: Path, stdin: BinaryIO | None, columns: Columns) -> Iterator[tuple[str, Article | BadArticle]]:
-    """Articles with their place, so that a file that breaks off in the middle keeps what stood before."""
+def read_file(
+    file: Path, columns: Columns, stdin: BinaryIO | None = None
+) -> Iterator[tuple[str, Article | BadArticle]]:
+    """A file's articles with their place in order, ids unchecked; one that breaks off keeps what stood before."""
     name = str(file)
     try:
         if file == _STDIN:

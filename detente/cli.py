@@ -1,21 +1,24 @@
 """The command `detente`: reads options, wires rooms together, prints errors. Holds no logic of its own."""
 
+import itertools
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 import detente
 from detente.articles import Article, BadArticle, Columns, article_files, read_articles
-from detente.atomic import atomic_writer, check_writable
+from detente.atomic import check_writable
 from detente.errors import DetenteError, UsageError, printable
+from detente.job import SHARD_ROWS, Job, Settings, write_bad
+from detente.progress import progress
 from detente.scoring import Scorer
-from detente.tables import json_line
-from detente.writers import OutputFormat, open_writer, output_format
+from detente.writers import OutputFormat, job_format, open_writer, output_format
 
 SOME_BAD = 3
 
@@ -52,11 +55,20 @@ def score(  # noqa: PLR0917 - typer passes by name
         ),
     ],
     out: Annotated[
-        Path | None, typer.Option(help="File to write: .jsonl, .csv or .parquet. Without it, standard output.")
+        Path | None,
+        typer.Option(
+            help="File to write: .jsonl, .csv or .parquet. A name without suffix, or a folder: a batch job that writes "
+            "shards there, and goes on where it was when it is started again. Without it, standard output."
+        ),
     ] = None,
     chosen: Annotated[
-        OutputFormat | None, typer.Option("--format", help="Default: the suffix of --out, else a table to read.")
+        OutputFormat | None,
+        typer.Option("--format", help="Default: the suffix of --out, jsonl for a folder, else a table to read."),
     ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on scoring files as they arrive in the folders, until it is stopped.")
+    ] = False,
+    shard_rows: Annotated[int, typer.Option(min=1, help="Articles in a shard of a batch job.")] = SHARD_ROWS,
     model: Annotated[Path | None, typer.Option(help="Model directory. Default: the model that ships inside.")] = None,
     text_column: Annotated[
         str | None, typer.Option(help="Field with the article's text. Default: text, body, content or the like.")
@@ -78,30 +90,78 @@ def score(  # noqa: PLR0917 - typer passes by name
 
     Exit codes: 0 all scored, 1 nothing could be scored, 2 wrong usage, 3 scored, but some articles were bad.
     """
+    columns = Columns(text_column, id_column, title_column)
+
+    def make_scorer() -> Scorer:
+        return Scorer(model, device, threads)
+
     with _errors_on_one_line():
-        form = output_format(out, chosen)
-        sidecar = bad or (out.with_name(out.name + ".bad.jsonl") if out else None)
-        files = article_files(paths)
-        columns = Columns(text_column, id_column, title_column)
-        _check_outputs(files, out, sidecar)
-        bad_articles: list[BadArticle] = []
-        good = _good(read_articles(files, sys.stdin.buffer if sys.stdin else None, columns), bad_articles)
-        first = next(good, None)
-        scored = 0
-        if first is not None:
-            scorer = Scorer(model, device, threads)
-            with open_writer(out, form, sys.stdout.buffer) as write, _progress() as advance:
-                for article in scorer.score_articles(_chain(first, good)):
-                    write(article)
-                    scored += 1
-                    advance(scored)
-        for one in bad_articles:
-            _complain(f"{one.where}: {one.reason}")
-        if sidecar and (bad_articles or bad or sidecar.is_file()):
-            # Also when nothing was bad: a list from an earlier run must not stand beside today's output.
-            _list_bad(bad_articles, sidecar)
-    if bad_articles:
+        if out and (out.is_dir() or (not out.suffix and not out.exists())):
+            if bad:
+                raise UsageError("--bad goes with a single output file; a batch job lists bad articles beside shards")
+            settings = Settings(job_format(chosen), columns, shard_rows)
+            scored, unreadable = _score_to_folder(paths, out, make_scorer, settings, watch)
+        elif watch:
+            raise UsageError("--watch writes shards; give a folder as --out")
+        else:
+            settings = Settings(output_format(out, chosen), columns)
+            scored, unreadable = _score_to_file(paths, out, make_scorer, settings, bad)
+    if unreadable:
         raise typer.Exit(SOME_BAD if scored else DetenteError.exit_code)
+
+
+def _score_to_file(
+    paths: list[Path], out: Path | None, make_scorer: Callable[[], Scorer], settings: Settings, bad: Path | None
+) -> tuple[int, int]:
+    """Score to one file or standard output; returns how many articles were scored, and how many were bad."""
+    sidecar = bad or (out.with_name(out.name + ".bad.jsonl") if out else None)
+    files = article_files(paths)
+    _check_outputs(files, out, sidecar)
+    bad_articles: list[BadArticle] = []
+    good = _good(read_articles(files, sys.stdin.buffer if sys.stdin else None, settings.columns), bad_articles)
+    first = next(good, None)
+    scored = 0
+    if first is not None:
+        scorer = make_scorer()
+        with open_writer(out, settings.form, sys.stdout.buffer) as write, progress(_size(files), _complain) as advance:
+            for article in scorer.score_articles(itertools.chain([first], good)):
+                write(article)
+                scored += 1
+                advance(article)
+    for one in bad_articles:
+        _complain(f"{one.where}: {one.reason}")
+    if sidecar and (bad_articles or bad or sidecar.is_file()):
+        # Also when nothing was bad: a list from an earlier run must not stand beside today's output.
+        write_bad(bad_articles, sidecar)
+        if bad_articles:
+            _complain(f"bad articles: {len(bad_articles):,}, listed in {sidecar}")
+    return scored, len(bad_articles)
+
+
+def _score_to_folder(
+    paths: list[Path], out: Path, make_scorer: Callable[[], Scorer], settings: Settings, watch: bool
+) -> tuple[int, int]:
+    """Score as a batch job; returns how many articles are scored and how many were bad, earlier runs counted in."""
+    started = time.monotonic()
+    if Path("-") in paths:
+        raise UsageError("standard input cannot be taken up again after a kill; give files, or --out FILE")
+    for path in paths:
+        if out.resolve().is_relative_to(path.resolve()) or path.resolve().is_relative_to(out.resolve()):
+            raise UsageError(f"{out} and {path}: one lies in the other, so output would be scored; write elsewhere")
+    with Job(out, make_scorer, settings) as job:
+        if watch:
+            job.watch(paths, _complain)
+        else:
+            files = job.remaining(article_files(paths))
+            with progress(_size(files), _complain) as advance:
+                job.score(files, advance)
+        summary = job.write_summary(started)
+    _complain(f"{out}: {summary['articles']:,} articles scored in {summary['shards']:,} shards, {summary['bad']:,} bad")
+    return summary["articles"], summary["bad"]
+
+
+def _size(files: list[Path]) -> int:
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def _check_outputs(files: list[Path], out: Path | None, sidecar: Path | None) -> None:
@@ -124,31 +184,8 @@ def _good(articles: Iterable[Article | BadArticle], bad: list[BadArticle]) -> It
             yield article
 
 
-def _chain(first: Article, rest: Iterable[Article]) -> Iterator[Article]:
-    yield first
-    yield from rest
-
-
-def _list_bad(bad: list[BadArticle], sidecar: Path) -> None:
-    with atomic_writer(sidecar) as file:
-        for article in bad:
-            file.write(json_line({"where": article.where, "id": article.id, "reason": article.reason}))
-    if bad:
-        _complain(f"bad articles: {len(bad):,}, listed in {sidecar}")
-
-
 def _complain(message: str) -> None:
     print(f"detente: {printable(message)}", file=sys.stderr)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int], Any]]:
-    """A line on standard error that counts articles, where someone is watching."""
-    if not sys.stderr.isatty() or sys.stdout.isatty():
-        yield lambda _: None
-        return
-    yield lambda done: print(f"\r{done:,} articles scored", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
 
 
 @contextmanager

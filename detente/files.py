@@ -23,6 +23,27 @@ def file_type(path: Path) -> str:
     return Path(path.stem).suffix.lower() if suffix in COMPRESSIONS else suffix
 
 
+class _Counted(io.FileIO):
+    """A file that adds up what is read of it and of all others of its kind."""
+
+    total = 0
+
+    def readinto(self, buffer: Any) -> int | None:
+        count = super().readinto(buffer)
+        _Counted.total += count or 0
+        return count
+
+    def readall(self) -> bytes:
+        found = super().readall()
+        _Counted.total += len(found)
+        return found
+
+
+def bytes_read() -> int:
+    """Bytes taken from input files since this process began, as they lie on the disk: tells how far a reading is."""
+    return _Counted.total
+
+
 @contextmanager
 def open_input(path: Path) -> Iterator[BinaryIO]:
     """Open a file for reading; one that ends in .gz or .zst is decompressed on the way.
@@ -32,7 +53,7 @@ def open_input(path: Path) -> Iterator[BinaryIO]:
     """
     kind = path.suffix.lower()
     try:
-        with path.open("rb") as file:
+        with io.BufferedReader(_Counted(path)) as file:
             if kind == ".gz":
                 with gzip.open(file) as unpacked:
                     yield cast("BinaryIO", unpacked)

@@ -83,7 +83,7 @@ def _read_parquet(path: Path) -> Iterator[Row]:
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path) as file:
+        with open_input(path) as opened, pq.ParquetFile(opened) as file:
             names = file.schema_arrow.names
             twice = [name for name in names if names.count(name) > 1]
             if twice:

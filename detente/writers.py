@@ -57,14 +57,27 @@ def output_format(path: Path | None, asked: OutputFormat | None) -> OutputFormat
     return asked
 
 
+def job_format(asked: OutputFormat | None) -> OutputFormat:
+    """The format of a batch job's shards, JSONL unless another was asked for.
+
+    Raises:
+        UsageError: a table to read was asked for.
+    """
+    if asked is OutputFormat.TABLE:
+        raise UsageError("a batch job writes no table; give --format jsonl, csv or parquet")
+    return asked or OutputFormat.JSONL
+
+
 @contextmanager
-def open_writer(path: Path | None, chosen: OutputFormat, stdout: BinaryIO) -> Iterator[Write]:
+def open_writer(path: Path | None, chosen: OutputFormat, stdout: BinaryIO | None = None) -> Iterator[Write]:
     """A function that writes one scored article, to a file (whole or not at all) or to standard output.
 
     Raises:
         UsageError: the file cannot be written.
     """
     if path is None:
+        if stdout is None:
+            raise TypeError("no path and no standard output")
         with _format_writer(stdout, chosen) as write:
             yield write
     else:

@@ -13,7 +13,7 @@ help:
 	@echo "make train-taught set up, train three teachers on the seeds (hub and GPU) and a student: models/minilm-taught"
 	@echo "make train-news   the same with your annotated news and other files in data/, into models/default"
 	@echo "make leaderboard  set up, train every variant on the seeds, benchmark them: eval/LEADERBOARD.md (half an hour)"
-	@echo "make report       set up, measure the default model: docs/report.html and docs/report.json"
+	@echo "make report       set up, measure the default model: docs/report.html, docs/report.json and docs/index.svg"
 	@echo "make clean        remove what these made"
 
 score: .venv/core
@@ -49,6 +49,9 @@ leaderboard: .venv/full
 
 report: .venv/full
 	$(BIN)/python -m eval models/default --html docs/report.html --json docs/report.json $(addprefix --private ,$(PRIVATE))
+	mkdir -p build
+	$(BIN)/detente score seeds/articles.jsonl --out build/seed-articles.jsonl
+	$(BIN)/detente index build/seed-articles.jsonl --by year --out build/index.csv --plot docs/index.svg
 
 # The stamps stand for what is installed: the package alone, or with all that training and tests need.
 .venv/python:
@@ -64,4 +67,4 @@ report: .venv/full
 	touch $@ .venv/core
 
 clean:
-	rm -rf .venv runs .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv build runs .mypy_cache .pytest_cache .ruff_cache

@@ -5,7 +5,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -14,10 +14,13 @@ import typer
 import detente
 from detente.articles import Article, BadArticle, Columns, article_files, read_articles
 from detente.atomic import check_writable
+from detente.chart import check_chart, draw_chart
 from detente.errors import DetenteError, UsageError, printable
-from detente.job import SHARD_ROWS, Job, Settings, write_bad
+from detente.job import SHARD_ROWS, Job, Settings, shard_files, write_bad
+from detente.page import open_page
 from detente.progress import progress
 from detente.scoring import Scorer
+from detente.series import Period, read_series, write_series
 from detente.writers import OutputFormat, job_format, open_writer, output_format
 
 SOME_BAD = 3
@@ -65,6 +68,9 @@ def score(  # noqa: PLR0917 - typer passes by name
         OutputFormat | None,
         typer.Option("--format", help="Default: the suffix of --out, jsonl for a folder, else a table to read."),
     ] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Also write a page with every sentence coloured by direction and strength.")
+    ] = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Go on scoring files as they arrive in the folders, until it is stopped.")
     ] = False,
@@ -97,35 +103,50 @@ def score(  # noqa: PLR0917 - typer passes by name
 
     with _errors_on_one_line():
         if out and (out.is_dir() or (not out.suffix and not out.exists())):
-            if bad:
-                raise UsageError("--bad goes with a single output file; a batch job lists bad articles beside shards")
+            if bad or html:
+                raise UsageError(
+                    "--bad and --html go with a single output file; a batch job may be too long for a page"
+                )
             settings = Settings(job_format(chosen), columns, shard_rows)
             scored, unreadable = _score_to_folder(paths, out, make_scorer, settings, watch)
         elif watch:
             raise UsageError("--watch writes shards; give a folder as --out")
         else:
             settings = Settings(output_format(out, chosen), columns)
-            scored, unreadable = _score_to_file(paths, out, make_scorer, settings, bad)
+            scored, unreadable = _score_to_file(paths, (out, bad, html), make_scorer, settings)
     if unreadable:
         raise typer.Exit(SOME_BAD if scored else DetenteError.exit_code)
 
 
 def _score_to_file(
-    paths: list[Path], out: Path | None, make_scorer: Callable[[], Scorer], settings: Settings, bad: Path | None
+    paths: list[Path],
+    outputs: tuple[Path | None, Path | None, Path | None],
+    make_scorer: Callable[[], Scorer],
+    settings: Settings,
 ) -> tuple[int, int]:
-    """Score to one file or standard output; returns how many articles were scored, and how many were bad."""
+    """Score to one file or standard output; returns how many articles were scored, and how many were bad.
+
+    `outputs` are the file of scored articles, the list of bad ones, and the page.
+    """
+    out, bad, html = outputs
     sidecar = bad or (out.with_name(out.name + ".bad.jsonl") if out else None)
     files = article_files(paths)
-    _check_outputs(files, out, sidecar)
+    _check_outputs(files, out, sidecar, html)
     bad_articles: list[BadArticle] = []
     good = _good(read_articles(files, sys.stdin.buffer if sys.stdin else None, settings.columns), bad_articles)
     first = next(good, None)
     scored = 0
     if first is not None:
         scorer = make_scorer()
-        with open_writer(out, settings.form, sys.stdout.buffer) as write, progress(_size(files), _complain) as advance:
+        with (
+            open_writer(out, settings.form, sys.stdout.buffer) as write,
+            open_page(html) if html else nullcontext() as show,
+            progress(_size(files), _complain) as advance,
+        ):
             for article in scorer.score_articles(itertools.chain([first], good)):
                 write(article)
+                if show:
+                    show(article)
                 scored += 1
                 advance(article)
     for one in bad_articles:
@@ -164,16 +185,44 @@ def _size(files: list[Path]) -> int:
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
-def _check_outputs(files: list[Path], out: Path | None, sidecar: Path | None) -> None:
-    """Refuse, before anything is scored, to write where it cannot be done or would destroy an input."""
-    inputs = {file.resolve() for file in files}
-    outputs = [path for path in (out, sidecar) if path]
+@app.command()
+def index(  # noqa: PLR0917 - typer passes by name
+    paths: Annotated[
+        list[Path], typer.Argument(help="Scored articles: files of detente score, or a folder of shards.")
+    ],
+    by: Annotated[Period, typer.Option("--by", help="What one row or point spans.")] = Period.DAY,
+    group: Annotated[str | None, typer.Option(help="Field whose values get a series each, such as source.")] = None,
+    date_column: Annotated[str | None, typer.Option(help="Field with the date. Default: date, published …")] = None,
+    out: Annotated[Path | None, typer.Option(help="CSV file to write. Without it, standard output.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Picture to draw: .svg, .png or .pdf (needs the extra 'plot').")
+    ] = None,
+) -> None:
+    """Sum up scored, dated articles as a time series: how many, mean index with its interval, share of each label."""
+    with _errors_on_one_line():
+        if plot:
+            check_chart(plot)
+        files = [file for path in paths for file in shard_files(path)]
+        _check_outputs(files, out, plot)
+        series = read_series(files, by, date_column, group)
+        write_series(series, out, sys.stdout.buffer)
+        if plot:
+            draw_chart(series, by, plot)
+        if series.undated:
+            examples = "; ".join(series.examples)
+            _complain(f"{series.undated:,} articles without a readable date are left out ({examples})")
+
+
+def _check_outputs(files: list[Path], *outputs: Path | None) -> None:
+    """Refuse, before anything is done, to write where it cannot be done or would destroy an input or another output."""
+    taken = {file.resolve(): "among the files to read" for file in files}
     for path in outputs:
-        if path.resolve() in inputs:
-            raise UsageError(f"{path}: is among the files to score and would be overwritten; write to another place")
+        if path is None:
+            continue
+        if path.resolve() in taken:
+            raise UsageError(f"{path}: is {taken[path.resolve()]} and would be overwritten; write to another place")
         check_writable(path)
-    if out and sidecar and out.resolve() == sidecar.resolve():
-        raise UsageError(f"{out}: is given for both the scored and the bad articles; give two files")
+        taken[path.resolve()] = "given for another output"
 
 
 def _good(articles: Iterable[Article | BadArticle], bad: list[BadArticle]) -> Iterator[Article]:

@@ -212,6 +212,22 @@ class Job:
         return summary
 
 
+def shard_files(path: Path) -> list[Path]:
+    """A job's shards in order, if `path` is its folder; else the file itself.
+
+    Raises:
+        UsageError: there is neither.
+    """
+    if not path.is_dir():
+        if not path.is_file():
+            raise UsageError(f"{path}: no such file or folder")
+        return [path]
+    found = sorted(one for one in path.glob("part-*") if one.suffixes != [".bad", ".jsonl"])
+    if not found:
+        raise UsageError(f"{path}: holds no shards (part-…) of a batch job; name files or another folder")
+    return found
+
+
 def write_bad(bad: Sequence[BadArticle], path: Path) -> None:
     """List articles that could not be read, as JSONL with where, id and reason."""
     with atomic_writer(path) as file:

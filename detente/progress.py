@@ -61,7 +61,7 @@ def _lines(total_bytes: int, tell: Callable[[str], Any]) -> Iterator[Callable[[S
             return
         told = now
         share = min((bytes_read() - before) / total_bytes, 1.0) if total_bytes else 0.0
-        left = f", about {_duration((now - began) * (1 - share) / share)} left" if share else ""
+        left = f", about {_duration((now - began) * (1 - share) / share)} left" if 0 < share < 1 else ""
         tell(f"{done:,} articles scored, {done / (now - began):.0f} a second, {bad:,} bad{left}")
 
     yield advance

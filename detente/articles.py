@@ -15,9 +15,13 @@ from detente.errors import DetenteError, UsageError
 from detente.files import COMPRESSIONS, file_type, open_input, read_lines
 from detente.rows import Row
 from detente.tables import TABLE_SUFFIXES, read_jsonl, read_rows
+from detente.webpage import extract_article
 
-ARTICLE_SUFFIXES: Final = (".txt", *TABLE_SUFFIXES)
+_PAGE_SUFFIXES: Final = (".html", ".htm")
+ARTICLE_SUFFIXES: Final = (".txt", *TABLE_SUFFIXES, *_PAGE_SUFFIXES)
 _STDIN: Final = Path("-")
+# Of a file that is one article; a longer one is something else.
+_MAX_BYTES: Final = 64 * 1024 * 1024
 # What the columns are called in the exports of archives, feed readers and scrapers; the first that is there is taken.
 _USUAL: Final = {
     "text": ("text", "body", "content", "article", "article_text", "full_text", "maintext"),
@@ -81,9 +85,10 @@ def read_articles(
 ) -> Iterator[Article | BadArticle]:
     """Yield the articles of files in order; the path `-` is standard input.
 
-    A `.txt` file is one article whose id is its path. In JSONL, CSV, TSV and Parquet a row is an article: its text is
-    required, its id falls back to `file:line`. Any of them but Parquet may be compressed (.gz, .zst). Standard input is
-    JSONL if it begins with a brace, else one article. An id that was there before makes the later article bad.
+    A `.txt` file is one article whose id is its path, and so is a web page. In the other types a row is an article: its
+    text is required, its id falls back to `file:line`. All but Parquet and Arrow may be compressed (.gz, .zst).
+    Standard input is JSONL if it begins with a brace, else one article. An id that was there before makes the later
+    article bad.
     """
     seen: dict[str, str] = {}
     for file in files:
@@ -133,10 +138,13 @@ def read_file(
         if file == _STDIN:
             name = "stdin"
             yield from _from_stdin(stdin or io.BytesIO(), columns)
-        elif file_type(file) == ".txt":
+        elif file_type(file) in (".txt", *_PAGE_SUFFIXES):
             with open_input(file) as opened:
-                content = opened.read()
-            yield name, _from_text(name, content)
+                content = opened.read(_MAX_BYTES + 1)
+            if len(content) > _MAX_BYTES:
+                yield name, BadArticle(name, f"larger than {_MAX_BYTES:,} bytes; split it into articles", name)
+            else:
+                yield name, (_from_text if file_type(file) == ".txt" else _from_page)(name, content)
         else:
             yield from _from_rows(name, read_rows(file), columns, has_header=file_type(file) != ".jsonl")
     except DetenteError as error:
@@ -164,6 +172,16 @@ def _from_text(name: str, content: bytes) -> Article | BadArticle:
     if not text.strip():
         return BadArticle(name, "empty; expected an article's text", name)
     return Article(name, text)
+
+
+def _from_page(name: str, content: bytes) -> Article | BadArticle:
+    found = extract_article(content)
+    if found is None:
+        return BadArticle(name, "no article found in the page", name)
+    # The text passes through as well: the sentences' places are in it, and not in the page.
+    return Article(
+        name, found["text"], {key: found[key] for key in found if key != "title" or found[key]}, found["title"]
+    )
 
 
 def _from_rows(

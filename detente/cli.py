@@ -53,8 +53,8 @@ def score(  # noqa: PLR0917 - typer passes by name
     paths: Annotated[
         list[Path],
         typer.Argument(
-            help="Articles: .txt, .jsonl, .csv, .tsv, .parquet, also .gz and .zst of all but the last, a folder of "
-            "them, or - for standard input."
+            help="Articles: .txt, .jsonl, .csv, .tsv, .html (needs the extra 'html'), also as .gz or .zst; .parquet, "
+            ".arrow; a folder of them; or - for standard input."
         ),
     ],
     out: Annotated[

@@ -1,4 +1,4 @@
-"""Rows of JSONL, CSV, TSV and Parquet files: read with their line numbers, and written.
+"""Rows of JSONL, CSV, TSV, Parquet and Arrow files: read with their line numbers, and written.
 
 Knows nothing of what a row means. A row that cannot be read comes out as a row with a problem, so that the caller
 decides whether one bad line spoils the file.
@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from detente.atomic import atomic_writer
 from detente.delimited import DELIMITERS, DelimitedWriter, read_delimited
@@ -17,11 +17,14 @@ from detente.errors import DetenteError, UsageError
 from detente.files import MAX_LINE, file_type, open_input, read_lines, sniff
 from detente.rows import Row
 
-TABLE_SUFFIXES: Final = (".jsonl", ".csv", ".tsv", ".parquet")
+# Rows that are held at once.
+_BATCH_ROWS: Final = 1024
+_WRITTEN: Final = (".jsonl", ".csv", ".tsv", ".parquet")
+TABLE_SUFFIXES: Final = (*_WRITTEN, ".arrow")
 
 
 def read_rows(path: Path, *, unescape: bool = False) -> Iterator[Row]:
-    """Yield the rows of a JSONL, CSV, TSV or Parquet file in order.
+    """Yield the rows of a JSONL, CSV, TSV, Parquet or Arrow file in order; Arrow is what the datasets library saves.
 
     Args:
         path: the file; its suffix says what it is.
@@ -34,8 +37,8 @@ def read_rows(path: Path, *, unescape: bool = False) -> Iterator[Row]:
     suffix = file_type(path)
     if suffix not in TABLE_SUFFIXES:
         raise UsageError(f"{path}: unknown file type {suffix or '(none)'}; give one of {', '.join(TABLE_SUFFIXES)}")
-    if suffix == ".parquet":
-        yield from _read_parquet(path)
+    if suffix in (".parquet", ".arrow"):
+        yield from _read_columnar(path, suffix)
         return
     if b"\0" in sniff(path):
         raise DetenteError(f"{path}: holds NUL bytes, so it is a binary file; expected {suffix} text in UTF-8")
@@ -78,36 +81,51 @@ def _has_surrogate(record: dict[str, Any]) -> bool:
     return False
 
 
-def _read_parquet(path: Path) -> Iterator[Row]:
+def _read_columnar(path: Path, suffix: str) -> Iterator[Row]:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
+    kind = "Parquet" if suffix == ".parquet" else "Arrow"
     try:
-        with open_input(path) as opened, pq.ParquetFile(opened) as file:
-            names = file.schema_arrow.names
-            twice = [name for name in names if names.count(name) > 1]
-            if twice:
-                raise DetenteError(f"{path}: column {twice[0]!r} stands twice; rename one")
+        with open_input(path) as file:
             rows_before = 0
-            for batch in file.iter_batches(batch_size=1024):
+            for batch in _parquet_batches(file) if suffix == ".parquet" else _arrow_batches(file):
+                names = batch.schema.names
+                twice = [name for name in names if names.count(name) > 1]
+                if twice:
+                    raise DetenteError(f"{path}: column {twice[0]!r} stands twice; rename one")
                 table = _without_nanoseconds(pa.Table.from_batches([batch]))
-                for number, row in enumerate(_parquet_rows(table), start=rows_before + 1):
+                for number, row in enumerate(_table_rows(table), start=rows_before + 1):
                     yield replace(row, line=number)
                 rows_before += table.num_rows
     except (pa.ArrowException, OSError) as error:
-        if isinstance(error, OSError) and error.strerror:
-            raise DetenteError(f"{path}: cannot be read: {error.strerror}") from error
-        raise DetenteError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]})") from error
+        raise DetenteError(f"{path}: not a readable {kind} file ({str(error).splitlines()[0]})") from error
 
 
-def _parquet_rows(table: Any) -> Iterator[Row]:
+def _parquet_batches(file: BinaryIO) -> Iterator[Any]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(file) as opened:
+        yield from opened.iter_batches(batch_size=_BATCH_ROWS)
+
+
+def _arrow_batches(file: BinaryIO) -> Iterator[Any]:
+    """The batches of a stream, as the datasets library writes it."""
+    import pyarrow as pa
+
+    with pa.ipc.open_stream(file) as stream:
+        for batch in stream:
+            for start in range(0, batch.num_rows, _BATCH_ROWS):
+                yield batch.slice(start, _BATCH_ROWS)
+
+
+def _table_rows(table: Any) -> Iterator[Row]:
     """Rows of a few records, the readable ones also where others are not."""
     try:
         yield from [Row(0, record) for record in table.to_pylist()]
     except (ValueError, OverflowError) as error:
         if table.num_rows > 1:
             for index in range(table.num_rows):
-                yield from _parquet_rows(table.slice(index, 1))
+                yield from _table_rows(table.slice(index, 1))
         elif isinstance(error, UnicodeDecodeError):
             yield Row(0, problem="invalid UTF-8; write the file anew")
         else:
@@ -132,8 +150,8 @@ def write_table(path: Path, records: Sequence[dict[str, Any]], columns: Sequence
         UsageError: unknown suffix, or the file cannot be written.
     """
     suffix = path.suffix.lower()
-    if suffix not in TABLE_SUFFIXES:
-        raise UsageError(f"{path}: unknown file type {suffix or '(none)'}; give one of {', '.join(TABLE_SUFFIXES)}")
+    if suffix not in _WRITTEN:
+        raise UsageError(f"{path}: unknown file type {suffix or '(none)'}; give one of {', '.join(_WRITTEN)}")
     with atomic_writer(path) as file:
         if suffix == ".jsonl":
             for record in records:

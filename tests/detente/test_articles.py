@@ -3,12 +3,16 @@ import io
 import json
 from pathlib import Path
 
+import datasets
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from detente.articles import Article, BadArticle, Columns, article_files, read_articles
+from detente.delimited import DelimitedWriter, escape_cell
 from detente.errors import UsageError
 from detente.files import MAX_LINE
 
@@ -231,3 +235,71 @@ def test_a_table_without_a_text_column_is_told_once(tmp_path: Path) -> None:
     [bad] = read_articles([path], columns=Columns(text="word"))
     assert isinstance(bad, BadArticle)
     assert bad.reason == "no field or column 'word'; found id, words"
+
+
+PAGE = """<html><head><title>Two armies pull back - The Example</title>
+<meta property="article:published_time" content="2024-05-01T10:00:00Z"></head><body><nav><a href="/">Home</a></nav>
+<article><h1>Two armies pull back</h1><p>The two armies began to pull back on Monday, the mission said.</p>
+<p>The generals shook hands in the rain, two weeks after the shelling of the dam.</p><script>alert(1)</script></article>
+<footer>All rights reserved</footer></body></html>"""
+
+
+def test_a_web_page_gives_its_article_and_what_it_says_of_itself(tmp_path: Path) -> None:
+    path = tmp_path / "a.html"
+    path.write_text(PAGE, encoding="utf-8")
+    [article] = read(path)
+    assert isinstance(article, Article)
+    assert article.title == "Two armies pull back"
+    assert "The generals shook hands" in article.text
+    assert not {"Home", "alert", "rights"} & set(article.text.replace("(", " ").split())
+    # The places of sentences are in the text, so it passes through.
+    assert article.metadata["text"] == article.text
+    assert article.metadata["date"] == "2024-05-01"
+
+
+@pytest.mark.parametrize("content", [b"", b"<html></html>", b"\x00\x01" * 500, b"<" * 20_000, b"\xff\xfe<p>"])
+def test_a_page_without_an_article_is_bad(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.htm"
+    path.write_bytes(content)
+    [bad] = read(path)
+    assert bad == BadArticle(str(path), "no article found in the page", str(path))
+
+
+def test_a_folder_of_the_datasets_library_is_read(tmp_path: Path) -> None:
+    datasets.Dataset.from_dict({"id": ["1", "2"], "text": ["One.", "Two."], "n": [1, 2]}).save_to_disk(tmp_path / "set")
+    assert read(tmp_path / "set") == [Article("1", "One.", {"n": 1}), Article("2", "Two.", {"n": 2})]
+    [arrow] = (tmp_path / "set").glob("*.arrow")
+    arrow.write_bytes(arrow.read_bytes()[:100])
+    [bad] = read(arrow)
+    assert isinstance(bad, BadArticle)
+
+
+@given(
+    name=st.sampled_from(["a.txt", "a.jsonl", "a.csv", "a.tsv", "a.parquet", "a.arrow", "a.jsonl.gz", "a.csv.zst"]),
+    content=st.binary(max_size=400)
+    | st.text(alphabet="ab,;\t\n\r\"'{}[]:=0\u202e\ufeff\u00e9", max_size=200).map(str.encode),
+)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_a_file_holds_reading_ends_and_names_what_is_bad(tmp_path: Path, name: str, content: bytes) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    found = read(path)
+    assert found
+    assert all(article.text.strip() if isinstance(article, Article) else article.reason for article in found)
+
+
+@given(
+    rows=st.lists(st.text(alphabet=st.characters(exclude_categories=["Cs", "Cc"]), min_size=1), min_size=1, max_size=5),
+    junk=st.text(alphabet='",\n;', max_size=6),
+)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_rows_before_the_damage_are_never_lost(tmp_path: Path, rows: list[str], junk: str) -> None:
+    path = tmp_path / "a.csv"
+    with path.open("wb") as file:
+        writer = DelimitedWriter(file, ["text"])
+        for row in rows:
+            writer.write({"text": row})
+        file.write(junk.encode())
+    good = [article.text for article in read(path) if isinstance(article, Article)]
+    expected = [escape_cell(row) for row in rows if row.strip()]
+    assert good[: len(expected)] == expected

@@ -1,7 +1,10 @@
 """Runs an exported model on sentences: ONNX Runtime on the CPU, torch on a GPU. Knows nothing of articles or files."""
 
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -20,6 +23,9 @@ Forward = Callable[[Tokens, Tokens], npt.NDArray[Any]]
 _BATCH_TOKENS: Final = 512
 # A GPU needs more of them to be busy.
 _GPU_BATCH_TOKENS: Final = 16_384
+
+
+_CPU_QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")
 
 
 class Classifier(Protocol):
@@ -54,9 +60,17 @@ def softmax(logits: npt.NDArray[Any]) -> Scores:
     return scores
 
 
-def available_cores() -> int:
-    """Cores that this process may use, which in a container are fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def available_cores(quota: Path = _CPU_QUOTA) -> int:
+    """Cores that this process may use, at least 1: its affinity, or the container's share of time if that is less.
+
+    `quota` is the file in which Linux says so (control groups, version 2): microseconds a period, and the period.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with suppress(OSError, ValueError):
+        allowed, period = quota.read_text(encoding="ascii").split()
+        # More threads than that are put to sleep in the middle of a product, and the others wait for them.
+        cores = min(cores, math.ceil(int(allowed) / int(period)))
+    return max(cores, 1)
 
 
 class OnnxTextClassifier:

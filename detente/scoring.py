@@ -1,9 +1,12 @@
 """Articles in, scored articles out: splits, classifies and sums up. Knows nothing of files or of how a model is run."""
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+import numpy as np
 
 from detente.aggregation import article_index, article_label, article_scores
 from detente.articles import Article
@@ -16,6 +19,8 @@ from detente.sentences import split_sentences
 # Sentences that are held before they are classified together: enough to fill batches of like length, with under 5 %
 # of padding. On an open pipe an article waits for as many, or for the end of the input.
 _SENTENCES_HELD: Final = 2048
+# Sentences whose scores are remembered, about 10 MB of them.
+_SENTENCES_KNOWN: Final = 20_000
 _SCORE_DIGITS: Final = 4
 
 
@@ -127,17 +132,26 @@ class Scorer:
         """Score articles in order, as a stream: sentences of several articles share a batch."""
         held: list[_Split] = []
         count = 0
+        known: dict[str, Scores] = {}
         for article in articles:
             split = _split(article)
             held.append(split)
             count += len(split.spans)
             if count >= _SENTENCES_HELD:
-                yield from self._score_held(held)
+                yield from self._score_held(held, known)
                 held, count = [], 0
-        yield from self._score_held(held)
+        yield from self._score_held(held, known)
 
-    def _score_held(self, held: "list[_Split]") -> Iterator[ScoredArticle]:
-        scores = self._classifier.score([sentence for split in held for sentence in split.sentences])
+    def _score_held(self, held: "list[_Split]", known: dict[str, Scores]) -> Iterator[ScoredArticle]:
+        """Score articles together; a sentence that was there before, as in wire copy, is not scored again."""
+        sentences = [sentence for split in held for sentence in split.sentences]
+        fresh = list(dict.fromkeys(sentence for sentence in sentences if sentence not in known))
+        known.update(zip(fresh, self._classifier.score(fresh), strict=True))
+        scores = np.stack([known[sentence] for sentence in sentences]) if sentences else self._classifier.score([])
+        for sentence in sentences:
+            known[sentence] = known.pop(sentence)  # last used, last forgotten
+        for sentence in list(itertools.islice(known, max(len(known) - _SENTENCES_KNOWN, 0))):
+            del known[sentence]
         position = 0
         for split in held:
             yield self._sum_up(split, scores[position : position + len(split.spans)])

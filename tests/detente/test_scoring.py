@@ -14,7 +14,7 @@ from detente.aggregation import (
 )
 from detente.articles import Article
 from detente.errors import UsageError
-from detente.inference import _batches, load_classifier
+from detente.inference import _batches, available_cores, load_classifier
 from detente.model import open_model
 
 
@@ -135,3 +135,37 @@ def test_a_title_is_scored_as_the_first_sentence_unless_the_text_opens_with_it(s
     assert np.allclose([s.scores for s in own.sentences], [s.scores for s in opening.sentences], atol=1e-3)
     records = own.to_record()["sentences"]
     assert [record.get("in_title") for record in records] == [True, None]
+
+
+def test_a_repeated_sentence_is_scored_once_and_memory_stays_bounded(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorer = Scorer(tiny_model)
+    plain = [
+        a.to_record() for a in scorer.score_articles(Article(str(n), f"Talks {n % 9}. It rained.") for n in range(9))
+    ]
+    scored: list[str] = []
+    score = scorer._classifier.score
+    monkeypatch.setattr(scorer._classifier, "score", lambda texts: [scored.extend(texts), score(texts)][1])
+    monkeypatch.setattr("detente.scoring._SENTENCES_HELD", 10)
+    monkeypatch.setattr("detente.scoring._SENTENCES_KNOWN", 12)
+    texts = [f"Talks {n % 9}. It rained." for n in range(90)]
+    found = [a.to_record() for a in scorer.score_articles(Article(str(n), text) for n, text in enumerate(texts))]
+    assert sorted(scored) == sorted({*scored})
+    assert len(scored) == 10
+    assert [record["sentences"] for record in found[:9]] == [record["sentences"] for record in plain]
+    assert [record["sentences"] for record in found[81:]] == [record["sentences"] for record in plain]
+    scored.clear()
+    list(scorer.score_articles(Article(str(n), f"Talks {n % 40}.") for n in range(80)))
+    assert len(scored) == 80  # forty are more than the twelve that are remembered
+
+
+@pytest.mark.parametrize(
+    ("said", "most"),
+    [("50000 100000", 1), ("100000 100000", 1), ("150000 100000", 2), ("max 100000", 10_000), ("", 10_000)],
+)
+def test_no_more_threads_than_the_container_has_time_for(tmp_path: Path, said: str, most: int) -> None:
+    quota = tmp_path / "cpu.max"
+    quota.write_text(said, encoding="ascii")
+    without = available_cores(tmp_path / "none")
+    assert available_cores(quota) == min(without, most)

@@ -15,7 +15,7 @@ from detente.errors import DetenteError, UsageError
 from detente.files import COMPRESSIONS, file_type, open_input, read_lines
 from detente.rows import Row
 from detente.tables import TABLE_SUFFIXES, read_jsonl, read_rows
-from detente.webpage import extract_article
+from detente.webpage import can_extract, extract_article
 
 _PAGE_SUFFIXES: Final = (".html", ".htm")
 ARTICLE_SUFFIXES: Final = (".txt", *TABLE_SUFFIXES, *_PAGE_SUFFIXES)
@@ -77,7 +77,13 @@ def article_files(paths: Sequence[Path]) -> list[Path]:
         UsageError: a path does not exist, a file is of another type, or a folder holds nothing to score.
     """
     found = {file.resolve() if file != _STDIN else file: file for path in paths for file in _files(path)}
+    check_pages(found.values())
     return list(found.values())
+
+
+def shown_name(file: Path) -> str:
+    """A file's name for people and outputs; what is no UTF-8 in it is spelt out."""
+    return str(file).encode("utf-8", "backslashreplace").decode()
 
 
 def read_articles(
@@ -91,26 +97,45 @@ def read_articles(
     article bad.
     """
     seen: dict[str, str] = {}
+
+    def earlier_place(article_id: str, place: str) -> str | None:
+        known = seen.get(article_id)
+        seen.setdefault(article_id, place)
+        return known
+
     for file in files:
         for where, article in read_file(file, columns or Columns(), stdin):
-            yield unless_repeated(article, where, seen.setdefault)
+            yield unless_repeated(article, where, earlier_place)
 
 
 def unless_repeated(
-    article: Article | BadArticle, where: str, first_place: Callable[[str, str], str]
+    article: Article | BadArticle, where: str, earlier_place: Callable[[str, str], str | None]
 ) -> Article | BadArticle:
     """The article, or a bad one in its place if its id was used before.
 
-    `first_place` takes an id and a place and gives where the id was first met.
+    `earlier_place` takes an id and its place and gives where the id was met before, None if it is new.
     """
-    if isinstance(article, BadArticle) or (first := first_place(article.id, where)) == where:
+    if isinstance(article, BadArticle) or (earlier := earlier_place(article.id, where)) is None:
         return article
-    return BadArticle(where, f"id {article.id!r} was used before at {first}; ids must differ", article.id)
+    return BadArticle(where, f"id {article.id!r} was used before at {earlier}; ids must differ", article.id)
 
 
 def files_in(folder: Path) -> list[Path]:
     """The files of a known type at any depth in a folder, in order; none if it is missing."""
-    return sorted(p for p in folder.rglob("*") if file_type(p) in ARTICLE_SUFFIXES and p.is_file())
+    found = (p for p in folder.rglob("*") if file_type(p) in ARTICLE_SUFFIXES and p.is_file())
+    # The datasets library leaves its caches beside the data, with the same rows.
+    return sorted(p for p in found if not (p.suffix == ".arrow" and p.name.startswith("cache-")))
+
+
+def check_pages(files: Iterable[Path]) -> None:
+    """Find out before the work that there are web pages and nothing to read them with.
+
+    Raises:
+        UsageError: trafilatura is missing.
+    """
+    page = next((file for file in files if file_type(file) in _PAGE_SUFFIXES), None)
+    if page and not can_extract():
+        raise UsageError(f"{page}: a web page needs trafilatura; pip install 'detente[html]', or name the other files")
 
 
 def _files(path: Path) -> list[Path]:
@@ -133,9 +158,11 @@ def read_file(
     file: Path, columns: Columns, stdin: BinaryIO | None = None
 ) -> Iterator[tuple[str, Article | BadArticle]]:
     """A file's articles with their place in order, ids unchecked; one that breaks off keeps what stood before."""
-    name = str(file)
+    name = shown_name(file)
     try:
-        if file == _STDIN:
+        if name != str(file):
+            yield name, BadArticle(name, "its name is not valid UTF-8; rename it")
+        elif file == _STDIN:
             name = "stdin"
             yield from _from_stdin(stdin or io.BytesIO(), columns)
         elif file_type(file) in (".txt", *_PAGE_SUFFIXES):
@@ -189,15 +216,23 @@ def _from_rows(
 ) -> Iterator[tuple[str, Article | BadArticle]]:
     empty = True
     for row in rows:
-        if has_header and not row.problem and columns.find("text", row.record) is None:
+        if has_header and not row.problem and (missing := _missing(row.record, columns)):
             # Said once: every row of the file lacks it.
-            yield name, BadArticle(name, _no_text(row.record, columns))
+            yield name, BadArticle(name, missing)
             return
         empty = False
         where = f"{name}:{row.line}"
         yield where, BadArticle(where, row.problem) if row.problem else _from_record(where, row.record, columns)
     if empty:
         yield name, BadArticle(name, "empty; expected one article a row")
+
+
+def _missing(record: dict[str, Any], columns: Columns) -> str:
+    """What is wrong with a table's columns, if anything is."""
+    if columns.find("text", record) is None:
+        return _no_text(record, columns)
+    named = [name for name in (columns.id, columns.title) if name is not None and name not in record]
+    return f"no column {named[0]!r}; found {_listed(record)}" if named else ""
 
 
 def _no_text(record: dict[str, Any], columns: Columns) -> str:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -72,7 +72,8 @@ def score(  # noqa: PLR0917 - typer passes by name
         Path | None, typer.Option(help="Also write a page with every sentence coloured by direction and strength.")
     ] = None,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Go on scoring files as they arrive in the folders, until it is stopped.")
+        bool,
+        typer.Option("--watch", help="Go on scoring files as they are moved into the folders, until it is stopped."),
     ] = False,
     shard_rows: Annotated[int, typer.Option(min=1, help="Articles in a shard of a batch job.")] = SHARD_ROWS,
     model: Annotated[Path | None, typer.Option(help="Model directory. Default: the model that ships inside.")] = None,
@@ -133,22 +134,23 @@ def _score_to_file(
     files = article_files(paths)
     _check_outputs(files, out, sidecar, html)
     bad_articles: list[BadArticle] = []
-    good = _good(read_articles(files, sys.stdin.buffer if sys.stdin else None, settings.columns), bad_articles)
-    first = next(good, None)
     scored = 0
-    if first is not None:
-        scorer = make_scorer()
-        with (
-            open_writer(out, settings.form, sys.stdout.buffer) as write,
-            open_page(html) if html else nullcontext() as show,
-            progress(_size(files), _complain) as advance,
-        ):
-            for article in scorer.score_articles(itertools.chain([first], good)):
-                write(article)
-                if show:
-                    show(article)
-                scored += 1
-                advance(article)
+    with progress(_size(files), _complain) as advance:
+        articles = read_articles(files, sys.stdin.buffer if sys.stdin else None, settings.columns)
+        good = _good(articles, bad_articles, advance)
+        first = next(good, None)
+        if first is not None:
+            scorer = make_scorer()
+            with (
+                open_writer(out, settings.form, sys.stdout.buffer) as write,
+                open_page(html) if html else nullcontext() as show,
+            ):
+                for article in scorer.score_articles(itertools.chain([first], good)):
+                    write(article)
+                    if show:
+                        show(article)
+                    scored += 1
+                    advance(article)
     for one in bad_articles:
         _complain(f"{one.where}: {one.reason}")
     if sidecar and (bad_articles or bad or sidecar.is_file()):
@@ -169,11 +171,12 @@ def _score_to_folder(
     for path in paths:
         if out.resolve().is_relative_to(path.resolve()) or path.resolve().is_relative_to(out.resolve()):
             raise UsageError(f"{out} and {path}: one lies in the other, so output would be scored; write elsewhere")
+    named = [] if watch else article_files(paths)
     with Job(out, make_scorer, settings) as job:
         if watch:
             job.watch(paths, _complain)
         else:
-            files = job.remaining(article_files(paths))
+            files = job.remaining(named)
             with progress(_size(files), _complain) as advance:
                 job.score(files, advance)
         summary = job.write_summary(started)
@@ -225,10 +228,13 @@ def _check_outputs(files: list[Path], *outputs: Path | None) -> None:
         taken[path.resolve()] = "given for another output"
 
 
-def _good(articles: Iterable[Article | BadArticle], bad: list[BadArticle]) -> Iterator[Article]:
+def _good(
+    articles: Iterable[Article | BadArticle], bad: list[BadArticle], advance: Callable[[BadArticle], Any]
+) -> Iterator[Article]:
     for article in articles:
         if isinstance(article, BadArticle):
             bad.append(article)
+            advance(article)
         else:
             yield article
 

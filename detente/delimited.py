@@ -92,7 +92,8 @@ def read_delimited(path: Path, delimiter: str, unescape: bool) -> Iterator[Row]:
                         yield Row(line, problem="a quote opens on this line and does not close; double it or close it")
                         broken = line
                         break
-                    yield Row(line, problem=f"broken row ({error}); check its quotes")
+                    swallowed = f", and lines up to {lines.number} with it" if lines.number > line else ""
+                    yield Row(line, problem=f"broken row ({error}){swallowed}; check its quotes")
                     continue
                 if not header:
                     header = _checked_header(path, cells)

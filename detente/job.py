@@ -18,7 +18,7 @@ from typing import Any, Final, Self
 
 from filelock import FileLock, Timeout
 
-from detente.articles import Article, BadArticle, Columns, files_in, read_file, unless_repeated
+from detente.articles import Article, BadArticle, Columns, check_pages, files_in, read_file, shown_name, unless_repeated
 from detente.atomic import atomic_writer
 from detente.errors import UsageError
 from detente.journal import Journal, ReadFile
@@ -71,8 +71,11 @@ class Job:
             if not (out / _JOURNAL).exists() and any(path.name != ".lock" for path in out.iterdir()):
                 raise UsageError(f"{out}: holds other files and no job's journal; give an empty or a new folder")
             self._journal = stack.enter_context(Journal(out / _JOURNAL))
-            for left in out.glob(".part-*.tmp"):
-                left.unlink()
+            finished = self._journal.shards()
+            for left in [*out.glob(".part-*.tmp"), *out.glob(f"part-{'[0-9]' * 6}.*")]:
+                # Renamed but not entered: made again, unless the files have changed by now.
+                if left.name.startswith(".") or int(left.name[5:11]) >= finished:
+                    left.unlink()
             self._scorer = make_scorer()
             columns = settings.columns
             self._journal.keep_settings(
@@ -102,7 +105,7 @@ class Job:
         left = []
         for file in files:
             read = known.get(_key(file))
-            if read and not (file.exists() and read.is_unchanged(file)):
+            if read and not read.same_file(_state(file)):
                 raise UsageError(f"{file}: was changed after it was scored; score it under another name or --out")
             if not (read and read.done):
                 left.append(file)
@@ -117,8 +120,16 @@ class Job:
     def watch(self, paths: Sequence[Path], tell: Callable[[str], Any], pause: float = _PAUSE) -> None:
         """Score files as they arrive in `paths`, until the process is interrupted; what is told are changed files.
 
-        A file is taken when neither its size nor its time of change moved during a pause, in seconds.
+        A file is taken when neither its size nor its time of change moved during a pause, in seconds; what is written
+        more slowly has to be moved in when it is whole.
+
+        Raises:
+            UsageError: one of `paths` is no folder.
         """
+        for path in paths:
+            if not path.is_dir():
+                raise UsageError(f"{path}: no folder to watch")
+        began = time.monotonic()
         seen: dict[Path, ReadFile] = {}
         told: set[Path] = set()
         # Interrupting is how a watch ends; the shard under way is made again by the next.
@@ -127,13 +138,15 @@ class Job:
                 found = {file: _state(file) for path in paths for file in files_in(path)}
                 known = self._journal.read_files()
                 settled = [file for file, state in found.items() if seen.get(file) == state]
-                changed = {f for f in settled if (read := known.get(_key(f))) and not read.is_unchanged(f)}
+                changed = {f for f in settled if (read := known.get(_key(f))) and not read.same_file(found[f])}
                 for file in sorted(changed - told):
                     tell(f"{file}: was changed after it was scored, and is left alone; give it another name")
                 told |= changed
                 fresh = [f for f in settled if f not in changed and not ((read := known.get(_key(f))) and read.done)]
                 if fresh:
+                    check_pages(fresh)
                     self.score(fresh, lambda _: None)
+                    self.write_summary(began)
                     tell(f"{len(fresh):,} files scored, {self._journal.shards():,} shards")
                 seen = found
                 time.sleep(pause)
@@ -144,12 +157,15 @@ class Job:
             key = _key(file)
             skipped = known[key].rows if key in known else 0
             state = _state(file)
+            # One that may not be read today counts as bad, and is tried again by the next run.
+            readable = os.access(file, os.R_OK)
             number = 0
-            for number, (where, article) in enumerate(read_file(file, self._settings.columns), start=1):
+            # By its whole path, so that ids made of it differ wherever the command is run.
+            for number, (where, article) in enumerate(read_file(file.resolve(), self._settings.columns), start=1):
                 if number > skipped:
-                    self._touched[key] = replace(state, rows=number)
+                    self._touched[key] = replace(state, rows=number if readable else 0)
                     yield where, article
-            self._touched[key] = replace(state, rows=number, done=True)
+            self._touched[key] = replace(state, rows=number if readable else 0, done=readable)
 
     def _score_shard(
         self, rows: Iterator[tuple[str, Article | BadArticle]], advance: Callable[[ScoredArticle | BadArticle], Any]
@@ -185,7 +201,7 @@ class Job:
         advance: Callable[[ScoredArticle | BadArticle], Any],
     ) -> Iterator[Article]:
         for where, read in rows:
-            article = unless_repeated(read, where, self._journal.first_place)
+            article = unless_repeated(read, where, self._journal.earlier_place)
             if isinstance(article, BadArticle):
                 bad.append(article)
                 advance(article)
@@ -236,7 +252,7 @@ def write_bad(bad: Sequence[BadArticle], path: Path) -> None:
 
 
 def _key(file: Path) -> str:
-    return str(file.resolve())
+    return shown_name(file.resolve())
 
 
 def _state(file: Path) -> ReadFile:

@@ -5,7 +5,8 @@ All of a shard's entries are one transaction: either a shard counts with its fil
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -40,10 +41,9 @@ class ReadFile:
         found = path.stat()
         return cls(found.st_size, found.st_mtime_ns, rows, done)
 
-    def is_unchanged(self, path: Path) -> bool:
-        """Whether the file still has the size and time of change that it had when it was read."""
-        found = path.stat()
-        return (found.st_size, found.st_mtime_ns) == (self.size, self.modified)
+    def same_file(self, other: "ReadFile") -> bool:
+        """Whether size and time of change are those of the other."""
+        return (self.size, self.modified) == (other.size, other.modified)
 
 
 class Journal:
@@ -56,14 +56,12 @@ class Journal:
             DetenteError: the file is no journal of this version.
         """
         self._path = path
-        try:
+        with self._told():
             self._database = sqlite3.connect(path, isolation_level=None)
             # A power cut may cost the shard that is under way, never the file.
             self._database.execute("PRAGMA synchronous = FULL")
             self._database.executescript(_TABLES)
             self._keep("journal", _FORMAT, "this version of detente reads another")
-        except sqlite3.DatabaseError as error:
-            raise DetenteError(f"{path}: no journal of a batch job ({error}); give another --out") from error
 
     def __enter__(self) -> Self:
         return self
@@ -71,14 +69,27 @@ class Journal:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._database.close()
 
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Errors of the database as errors for the person whose disk is full or whose file is damaged."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise DetenteError(f"{self._path}: cannot be written ({error}); mend that and start again") from error
+        except sqlite3.DatabaseError as error:
+            raise DetenteError(f"{self._path}: no journal of a batch job ({error}); give another --out") from error
+
     def keep_settings(self, settings: Mapping[str, Any]) -> None:
-        """Fix what all shards of a job share, or make sure that it still is the same.
+        """Fix what all shards of a job share; once there is a shard, make sure that it still is the same.
 
         Raises:
             UsageError: one differs from what the job was begun with.
         """
-        for name, value in settings.items():
-            self._keep(name, value, "finish it with these settings, or give another --out")
+        with self._told():
+            for name, value in settings.items():
+                if not self.shards():
+                    self._database.execute("DELETE FROM settings WHERE name = ?", (name,))
+                self._keep(name, value, "finish it with these settings, or give another --out")
 
     def _keep(self, name: str, value: Any, advice: str) -> None:
         wanted = json.dumps(value)
@@ -89,8 +100,9 @@ class Journal:
 
     def read_files(self) -> dict[str, ReadFile]:
         """What was read of each file, by its path."""
-        rows = self._database.execute("SELECT path, size, modified, rows, done FROM files")
-        return {path: ReadFile(size, modified, count, bool(done)) for path, size, modified, count, done in rows}
+        with self._told():
+            rows = self._database.execute("SELECT path, size, modified, rows, done FROM files")
+            return {path: ReadFile(size, modified, count, bool(done)) for path, size, modified, count, done in rows}
 
     def shards(self) -> int:
         """How many shards are finished; the next one has this number."""
@@ -103,25 +115,30 @@ class Journal:
 
     def begin_shard(self) -> None:
         """Begin a shard; what follows counts once `finish_shard` was called."""
-        self._database.execute("BEGIN IMMEDIATE")
+        with self._told():
+            self._database.execute("BEGIN IMMEDIATE")
 
-    def first_place(self, article_id: str, place: str) -> str:
-        """Where an id was first met, which is `place` if it is new."""
-        self._database.execute("INSERT OR IGNORE INTO ids VALUES (?, ?)", (article_id, place))
-        [(found,)] = self._database.execute("SELECT place FROM ids WHERE id = ?", (article_id,))
-        return str(found)
+    def earlier_place(self, article_id: str, place: str) -> str | None:
+        """Where an id was met before; None if it is new, and from now on known from `place`."""
+        with self._told():
+            if self._database.execute("INSERT OR IGNORE INTO ids VALUES (?, ?)", (article_id, place)).rowcount:
+                return None
+            [(found,)] = self._database.execute("SELECT place FROM ids WHERE id = ?", (article_id,))
+            return str(found)
 
     def finish_shard(self, number: int, counts: Mapping[str, Any] | None, files: Mapping[str, ReadFile]) -> None:
         """Make a shard count, with what was read of the files that it came from; without counts, the files alone."""
-        if counts is not None:
-            self._database.execute("INSERT INTO shards VALUES (?, ?)", (number, json.dumps(counts)))
-        self._database.executemany(
-            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)",
-            [(path, one.size, one.modified, one.rows, one.done) for path, one in files.items()],
-        )
-        self._database.execute("COMMIT")
+        with self._told():
+            if counts is not None:
+                self._database.execute("INSERT INTO shards VALUES (?, ?)", (number, json.dumps(counts)))
+            self._database.executemany(
+                "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)",
+                [(path, one.size, one.modified, one.rows, one.done) for path, one in files.items()],
+            )
+            self._database.execute("COMMIT")
 
     def drop_shard(self) -> None:
         """Forget what was begun."""
-        if self._database.in_transaction:
-            self._database.execute("ROLLBACK")
+        with suppress(sqlite3.Error):  # closing does as much
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")

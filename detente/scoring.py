@@ -28,7 +28,7 @@ _SCORE_DIGITS: Final = 4
 class ScoredSentence:
     """A sentence's place in the text that was given (characters), its label, and its scores in label order.
 
-    The title, if the article has one of its own, is the first sentence; its place is in the title.
+    The title, if the article has one of its own, comes first; its sentences' places are in the title.
     """
 
     start: int
@@ -165,7 +165,7 @@ class Scorer:
             index=round(article_index(scores), _SCORE_DIGITS),
             scores=_rounded(article_scores(scores)),
             sentences=tuple(
-                ScoredSentence(start, end, LABELS[int(row.argmax())], _rounded(row), split.has_title and number == 0)
+                ScoredSentence(start, end, LABELS[int(row.argmax())], _rounded(row), number < split.in_title)
                 for number, ((start, end), row) in enumerate(zip(split.spans, scores, strict=True))
             ),
             model=self.model,
@@ -177,25 +177,30 @@ class Scorer:
 
 @dataclass(frozen=True, slots=True)
 class _Split:
-    """An article and the places of its sentences, the first of which is in its title if `has_title`."""
+    """An article and the places of its sentences, the first `in_title` of them in its title."""
 
     article: Article
     spans: list[tuple[int, int]]
-    has_title: bool
+    in_title: int
 
     @property
     def sentences(self) -> list[str]:
         """The words of the sentences."""
-        texts = [self.article.text[start:end] for start, end in self.spans[self.has_title :]]
-        return [self.article.title, *texts] if self.has_title else texts
+        title, text = self.article.title, self.article.text
+        return [
+            (title if number < self.in_title else text)[start:end] for number, (start, end) in enumerate(self.spans)
+        ]
 
 
 def _split(article: Article) -> _Split:
     spans = split_sentences(article.text)
-    # A text that opens with its title has it as a sentence already.
-    if not article.title or article.text.lstrip().startswith(article.title):
-        return _Split(article, spans, has_title=False)
-    return _Split(article, [(0, len(article.title)), *spans], has_title=True)
+    text = article.text.lstrip()
+    # A text that opens with its title, on a line or as a sentence of its own, has it already.
+    opens = text.startswith(article.title) and text[len(article.title) : len(article.title) + 1] in ("", "\n", "\r")
+    if opens or (spans and article.text[slice(*spans[0])] == article.title):
+        return _Split(article, spans, in_title=0)
+    title = split_sentences(article.title)
+    return _Split(article, [*title, *spans], in_title=len(title))
 
 
 def _rounded(row: Scores) -> tuple[float, float, float]:

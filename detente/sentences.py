@@ -19,7 +19,7 @@ def split_sentences(text: str) -> list[tuple[int, int]]:
     fixed width there.
     """
     spans: list[tuple[int, int]] = []
-    for start, end in _paragraphs(text):
+    for start, end in _paragraphs(text) if text else ():
         for piece, piece_end in _pieces(text, start, end):
             for found in sentencex.get_sentence_boundaries("en", text[piece:piece_end]):
                 spans += _trimmed(text, piece + found["start_index"], piece + found["end_index"])

@@ -4,6 +4,7 @@ Knows nothing of what a row means. A row that cannot be read comes out as a row 
 decides whether one bad line spoils the file.
 """
 
+import itertools
 import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,6 +20,7 @@ from detente.rows import Row
 
 # Rows that are held at once.
 _BATCH_ROWS: Final = 1024
+_ARROW_FILE: Final = b"ARROW1"
 _WRITTEN: Final = (".jsonl", ".csv", ".tsv", ".parquet")
 TABLE_SUFFIXES: Final = (*_WRITTEN, ".arrow")
 
@@ -38,6 +40,8 @@ def read_rows(path: Path, *, unescape: bool = False) -> Iterator[Row]:
     if suffix not in TABLE_SUFFIXES:
         raise UsageError(f"{path}: unknown file type {suffix or '(none)'}; give one of {', '.join(TABLE_SUFFIXES)}")
     if suffix in (".parquet", ".arrow"):
+        if path.suffix.lower() != suffix:
+            raise DetenteError(f"{path}: {suffix} files are compressed inside; unpack it first")
         yield from _read_columnar(path, suffix)
         return
     if b"\0" in sniff(path):
@@ -109,13 +113,22 @@ def _parquet_batches(file: BinaryIO) -> Iterator[Any]:
 
 
 def _arrow_batches(file: BinaryIO) -> Iterator[Any]:
-    """The batches of a stream, as the datasets library writes it."""
+    """The batches of a stream, as the datasets library writes it, or of a file, which others write."""
     import pyarrow as pa
 
-    with pa.ipc.open_stream(file) as stream:
-        for batch in stream:
-            for start in range(0, batch.num_rows, _BATCH_ROWS):
-                yield batch.slice(start, _BATCH_ROWS)
+    is_file = file.read(len(_ARROW_FILE)) == _ARROW_FILE
+    file.seek(0)
+    if is_file:
+        with pa.ipc.open_file(file) as opened:
+            batches = (opened.get_batch(number) for number in range(opened.num_record_batches))
+            yield from itertools.chain.from_iterable(map(_slices, batches))
+    else:
+        with pa.ipc.open_stream(file) as stream:
+            yield from itertools.chain.from_iterable(map(_slices, stream))
+
+
+def _slices(batch: Any) -> Iterator[Any]:
+    return (batch.slice(start, _BATCH_ROWS) for start in range(0, batch.num_rows, _BATCH_ROWS))
 
 
 def _table_rows(table: Any) -> Iterator[Row]:

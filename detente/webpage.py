@@ -1,24 +1,23 @@
 """The article of a web page, without menus and advertising; needs trafilatura, the extra `html`."""
 
+from importlib.util import find_spec
 from typing import Any
 
-from detente.errors import DetenteError
-
 _KEPT = ("date", "author", "url", "hostname", "sitename", "language")
+
+
+def can_extract() -> bool:
+    """Whether trafilatura is installed."""
+    return find_spec("trafilatura") is not None
 
 
 def extract_article(content: bytes) -> dict[str, Any] | None:
     """The page's text, title and what it says of itself, as a record; None if there is no article in it.
 
-    The title is the text's first line where the page shows it there.
-
-    Raises:
-        DetenteError: trafilatura is missing.
+    The title is the text's first line where the page shows it there. `can_extract` has to be true.
     """
-    try:
-        import trafilatura
-    except ImportError as error:
-        raise DetenteError("a web page needs trafilatura; pip install 'detente[html]'") from error
+    import trafilatura
+
     # Pages nest and break in ways that the parser below it fails on; one of them must not stop the others.
     try:
         found = trafilatura.bare_extraction(content, with_metadata=True, include_comments=False, include_tables=False)

@@ -129,8 +129,8 @@ def _csv_writer(file: BinaryIO) -> Write:
         fields = article.own_fields(taken)
         more = {key: value for key, value in fields.items() if key not in own}
         shared = {key: value for key, value in fields.items() if key in own} | {_MORE: more or None}
-        # The title has the number 0.
-        first = 0 if article.sentences and article.sentences[0].in_title else 1
+        # The title has the number 0, and its sentences before the last one negative ones.
+        first = 1 - sum(sentence.in_title for sentence in article.sentences)
         for number, sentence in enumerate(article.sentences, start=first):
             values = (
                 article.id, str(article.label), article.index, number, sentence.start, sentence.end,

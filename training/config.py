@@ -86,7 +86,8 @@ class EncoderVariant(PretrainedVariant):
     label_smoothing: float = 0.0
     # How far rare labels are weighted up: 0 every sentence weighs the same, 1 every label does.
     label_balance: float = 0.0
-    # Weight of the second target, the codebook rule behind the label; its head is dropped at export.
+    # Weight of the second target, the codebook rule behind the label, meaned over those of a batch that have one,
+    # however few; its head is dropped at export.
     rule_loss_weight: float = 0.0
     evaluations_per_epoch: int = 2
     # Evaluations without a better validation macro-F1 before training stops.

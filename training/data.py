@@ -14,8 +14,8 @@ from detente.direction import CONTRADICTING_ROOT, read_direction
 from detente.errors import DetenteError, UsageError
 from detente.labels import DE_ESCALATION_ID, ESCALATION_ID, LABELS
 from detente.model import file_sha256
-from detente.tables import read_rows
 from training.config import Variant
+from training.heldout import HeldOut, read_held_out
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +35,7 @@ class Splits:
     # label id that it shall be likelier of, escalation's or de-escalation's.
     unlabelled: tuple[str, ...] = ()
     direction: tuple[tuple[str, int], ...] = ()
+    held_out: tuple[HeldOut, ...] = ()
 
 
 def load_splits(variant: Variant, more: Sequence[Path] = ()) -> Splits:
@@ -54,7 +55,8 @@ def load_splits(variant: Variant, more: Sequence[Path] = ()) -> Splits:
     read = read_annotations(paths)
     if read.dropped:
         log.warning("%d exact duplicates dropped", read.dropped)
-    held_out = _held_out(variant)
+    measured_on = read_held_out(variant.held_out)
+    held_out = {text_fingerprint(text) for one in measured_on for text in one.texts()}
     kept = tuple(row for row in read.rows if row.split == "test" or text_fingerprint(row.text) not in held_out)
     if len(kept) < len(read.rows):
         log.warning("%d sentences dropped that stand in held-out files", len(read.rows) - len(kept))
@@ -84,17 +86,8 @@ def load_splits(variant: Variant, more: Sequence[Path] = ()) -> Splits:
         provenance=provenance,
         unlabelled=_read_unlabelled(variant, known, provenance),
         direction=direction,
+        held_out=measured_on,
     )
-
-
-def _held_out(variant: Variant) -> set[str]:
-    """Fingerprints of the sentences in the variant's held-out files."""
-    return {
-        text_fingerprint(text)
-        for name in variant.held_out
-        for row in read_rows(Path(name))
-        if isinstance(text := row.record.get("text"), str)
-    }
 
 
 def _read_direction(variant: Variant, known: set[str], provenance: dict[str, Any]) -> tuple[tuple[str, int], ...]:

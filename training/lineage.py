@@ -56,12 +56,12 @@ def is_current(variant: Variant, more: Sequence[Path], out: Path) -> bool:
         and data.get("unlabelled", {}).get("sha256") == _hash_of(getattr(variant, "unlabelled", None))
         and [file["sha256"] for file in data.get("direction", [])]
         == [_hash_of(n) for n in getattr(variant, "direction", ())]
-        and data.get("held_out", []) == [_hash_of(name) for name in variant.held_out]
         and data.get("encoder_sha256") == encoder_weights(variant)
     )
     return (
         manifest["config"] == config_of(variant)
         and same_data
+        and data.get("held_out", []) == [_hash_of(name) for name in variant.held_out]
         and data.get("parents", []) == parents_of(variant)
         and manifest.get("code") == code_fingerprint()
     )

@@ -33,11 +33,12 @@ def refuse_leak(parent: ModelDirectory, splits: Splits) -> None:
     """
     learned = training_texts(parent)
     held_out = [*splits.validation.texts(), *splits.test.texts()]
+    held_out += [text for one in splits.held_out for text in one.texts()]
     leaked = sum(text_fingerprint(text) in learned for text in held_out)
     if leaked:
         raise DetenteError(
             f"{parent.path}: was trained on {leaked:,} sentences that are held out here; train both on the same "
-            "annotation files"
+            "annotation files, with the same held_out"
         )
 
 

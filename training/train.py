@@ -29,7 +29,6 @@ from training.architecture import output_layer
 from training.calibration import fit_temperature
 from training.config import EncoderVariant, FrozenVariant, QuantisedVariant, TfidfVariant, Variant
 from training.data import Splits, load_splits
-from training.heldout import measure_held_out
 from training.lineage import code_fingerprint, config_of, encoder_weights, parents_of
 from training.onnx_graph import write_int8_onnx
 from training.teacher import refuse_leak
@@ -149,7 +148,8 @@ class _Making:
             parent.path, dtype=torch.float32, use_safetensors=True, local_files_only=True
         ).eval()
         refuse_leak(parent, self.splits)
-        self.splits.provenance.update({**parent.manifest["data"], "parents": [parent.version]})
+        own = {"parents": [parent.version], "held_out": self.splits.provenance["held_out"]}
+        self.splits.provenance.update({**parent.manifest["data"], **own})
         single = load_classifier(parent).score(self.splits.test.texts())
         with export.new_directory(self.out) as directory:
             # Not the safetensors weights: what runs from them is the parent, at its speed and with its figures.
@@ -215,8 +215,8 @@ class _Making:
             if split.rows:
                 scores = classifier.score(split.texts())
                 measured[name] = figures(split.label_ids(), scores).to_json()
-        for path in map(Path, self.variant.held_out):
-            measured[path.stem] = measure_held_out(path, classifier)
+        for held_out in splits.held_out:
+            measured[held_out.name] = held_out.measure(classifier)
         agreement = float((scores.argmax(axis=1) == reference.argmax(axis=1)).mean()) if splits.test.rows else None
         seconds = None if resumed else round(time.monotonic() - self.started, 1)
         facts = replace(

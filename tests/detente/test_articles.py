@@ -235,6 +235,9 @@ def test_a_table_without_a_text_column_is_told_once(tmp_path: Path) -> None:
     [bad] = read_articles([path], columns=Columns(text="word"))
     assert isinstance(bad, BadArticle)
     assert bad.reason == "no field or column 'word'; found id, words"
+    [bad] = read_articles([path], columns=Columns(text="words", id="ID"))
+    assert isinstance(bad, BadArticle)
+    assert bad.reason == "no column 'ID'; found id, words"
 
 
 PAGE = """<html><head><title>Two armies pull back - The Example</title>
@@ -269,6 +272,11 @@ def test_a_folder_of_the_datasets_library_is_read(tmp_path: Path) -> None:
     datasets.Dataset.from_dict({"id": ["1", "2"], "text": ["One.", "Two."], "n": [1, 2]}).save_to_disk(tmp_path / "set")
     assert read(tmp_path / "set") == [Article("1", "One.", {"n": 1}), Article("2", "Two.", {"n": 2})]
     [arrow] = (tmp_path / "set").glob("*.arrow")
+    (tmp_path / "set/cache-1.arrow").write_bytes(arrow.read_bytes())
+    assert len(read(tmp_path / "set")) == 2
+    with pa.ipc.new_file(tmp_path / "b.arrow", pa.schema({"text": pa.string()})) as sink:
+        sink.write_table(pa.table({"text": ["Three."] * 3000}))
+    assert len(read(tmp_path / "b.arrow")) == 3000
     arrow.write_bytes(arrow.read_bytes()[:100])
     [bad] = read(arrow)
     assert isinstance(bad, BadArticle)

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import random
 import resource
 import shutil
@@ -141,6 +142,80 @@ def test_a_full_disk_costs_nothing_that_was_done(
     assert done.stderr.count("\n") == 1
     assert run(articles, out, tiny_model).returncode == 3
     assert written(out) == undisturbed
+
+
+def test_a_disk_that_fills_up_under_the_journal_is_one_line(tiny_model: Path, tmp_path: Path) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    lines = [json.dumps({"id": f"{n:0150}", "text": "Talks."}) for n in range(300)]
+    (folder / "a.jsonl").write_text("\n".join(lines), encoding="utf-8")
+
+    def full() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+
+    done = subprocess.run(
+        command(folder, out, tiny_model), capture_output=True, text=True, check=False, preexec_fn=full
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "journal.sqlite: cannot be written" in done.stderr
+    assert run(folder, out, tiny_model).returncode == 0
+    assert json.loads((out / "summary.json").read_bytes())["articles"] == 300
+
+
+def test_ids_made_of_places_differ_wherever_the_command_is_run(tiny_model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for day in ("monday", "tuesday"):
+        (tmp_path / day).mkdir()
+        (tmp_path / day / "feed.jsonl").write_text('{"text": "Talks."}\n', encoding="utf-8")
+        arguments = command(Path("feed.jsonl"), out, tiny_model)
+        assert subprocess.run(arguments, cwd=tmp_path / day, check=False, capture_output=True).returncode == 0
+    ids = [json.loads((out / f"part-00000{n}.jsonl").read_bytes())["id"] for n in range(2)]
+    assert ids == [f"{tmp_path}/monday/feed.jsonl:1", f"{tmp_path}/tuesday/feed.jsonl:1"]
+
+
+def test_equal_ids_on_equal_lines_of_two_files_are_seen(tiny_model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for day in ("monday", "tuesday"):
+        (tmp_path / day).mkdir()
+        (tmp_path / day / "feed.jsonl").write_text('{"id": "7", "text": "Talks."}\n', encoding="utf-8")
+        done = subprocess.run(
+            command(Path("feed.jsonl"), out, tiny_model), cwd=tmp_path / day, check=False, capture_output=True
+        )
+    assert done.returncode == 3
+    assert "'7' was used before at" in (out / "part-000001.bad.jsonl").read_text(encoding="utf-8")
+
+
+def test_a_shard_left_by_a_kill_does_not_outlive_its_file(tiny_model: Path, tmp_path: Path) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    (folder / "a.txt").write_text("Talks.", encoding="utf-8")
+    assert run(folder, out, tiny_model).returncode == 0
+    (out / "part-000001.jsonl").write_text('{"id": "gone"}\n', encoding="utf-8")
+    assert run(folder, out, tiny_model).returncode == 0
+    assert sorted(path.name for path in out.glob("part-*")) == ["part-000000.jsonl"]
+
+
+def test_a_name_that_is_no_utf_8_costs_its_own_file_alone(tiny_model: Path, tmp_path: Path) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    (folder / "a.txt").write_text("Talks.", encoding="utf-8")
+    Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.txt")).write_text("Talks.", encoding="utf-8")
+    assert run(folder, out, tiny_model).returncode == 3
+    [bad] = map(json.loads, (out / "part-000000.bad.jsonl").read_text(encoding="utf-8").splitlines())
+    assert bad["reason"] == "its name is not valid UTF-8; rename it"
+    assert run(folder, tmp_path / "out.jsonl", tiny_model).returncode == 3
+
+
+def test_a_mistaken_start_settles_nothing(tiny_model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (tmp_path / "a.txt").write_text("Talks.", encoding="utf-8")
+    assert run(tmp_path / "aa", out, tiny_model).returncode == 2
+    assert not out.exists()
+    with Job(out, lambda: Scorer(tiny_model), settings()):
+        pass
+    assert run(tmp_path / "a.txt", out, tiny_model, "--format", "csv").returncode == 0
+    assert run(tmp_path / "a.txt", tmp_path / "watched", tiny_model, "--watch").returncode == 2
 
 
 def test_a_second_job_on_the_same_folder_is_refused(articles: Path, tiny_model: Path, tmp_path: Path) -> None:

@@ -135,6 +135,14 @@ def test_a_title_is_scored_as_the_first_sentence_unless_the_text_opens_with_it(s
     assert np.allclose([s.scores for s in own.sentences], [s.scores for s in opening.sentences], atol=1e-3)
     records = own.to_record()["sentences"]
     assert [record.get("in_title") for record in records] == [True, None]
+    [prefix, two] = scorer.score_articles(
+        [Article("1", "Truces rarely hold.", {}, "Truce"), Article("2", "It rained.", {}, "Truce? No. Not yet.")]
+    )
+    assert [prefix.sentence_text(s) for s in prefix.sentences] == ["Truce", "Truces rarely hold."]
+    assert [(two.sentence_text(s), s.in_title) for s in two.sentences][-2:] == [
+        ("Not yet.", True),
+        ("It rained.", False),
+    ]
 
 
 def test_a_repeated_sentence_is_scored_once_and_memory_stays_bounded(

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from detente.errors import DetenteError, UsageError
-from detente.series import Period, Point, parse_date, read_series
+from detente.series import Period, Point, parse_date, read_series, student_quantile
 
 
 def index(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -36,9 +37,11 @@ def article(day: str, value: float, label: str = "escalation", **more: object) -
     [
         ("2024-05-01", 1), ("20240501", 1), ("2024/05/01", 1), ("2024-05-01T23:30:00-05:00", 1),
         ("2024-05-01T00:30:00Z", 1), (" 2024-05-01 12:00 ", 1), ("Wed, 01 May 2024 10:00:00 GMT", 1),
-        (1714564800, 1), (1714564800.5, 1), (dt.date(2024, 5, 1), 1), (dt.datetime(2024, 5, 1, 8), 1),
+        (1714564800, 1), (1714564800.5, 1), ("1714564800", 1), ("1714564800123", 1),
+        (1714564800123, 1), (dt.date(2024, 5, 1), 1), (dt.datetime(2024, 5, 1, 8), 1),
         ("01/05/2024", None), ("yesterday", None), ("", None), (None, None), (True, None), (1e300, None),
-        ("2024-13-01", None), ([], None),
+        ("2024-13-01", None), ([], None), ("17145648", None),
+        ("9999-12-31", None), ("0001-01-01", None), (5, None),
     ],
 )  # fmt: skip
 def test_dates_are_read_where_nothing_can_be_mixed_up(value: object, day: int | None) -> None:
@@ -58,13 +61,14 @@ def test_a_period_begins_with_its_first_day(period: Period, begin: tuple[int, in
     assert period.begin(dt.date(2024, 5, 15)) == dt.date(*begin)
 
 
-def test_the_interval_is_the_normal_one_of_the_mean() -> None:
+def test_the_interval_is_students_of_the_mean() -> None:
     values = np.random.default_rng(3).uniform(-1, 1, 40)
     point = Point()
     for value in values:
         point.add(float(value), "neutral")
-    half = 1.96 * values.std(ddof=1) / np.sqrt(40)
-    assert point.interval() == pytest.approx((values.mean() - half, values.mean() + half))
+    half = stats.t.ppf(0.975, 39) * values.std(ddof=1) / np.sqrt(40)
+    assert point.interval() == pytest.approx((values.mean() - half, values.mean() + half), abs=1e-5)
+    assert all(student_quantile(n) == pytest.approx(stats.t.ppf(0.975, n), rel=0.003) for n in range(4, 200))
     few = Point()
     few.add(0.5, "neutral")
     assert few.interval() is None
@@ -104,6 +108,23 @@ def test_what_score_wrote_is_read_whatever_its_form(tmp_path: Path, tiny_model: 
     subprocess.run([*map(str, command), "--model", str(tiny_model)], check=True, capture_output=True)
     rows = list(csv.DictReader(io.StringIO(index(out).stdout)))
     assert [(row["period"], row["articles"]) for row in rows] == [(f"2024-05-{n:02}", "1") for n in range(1, 10)]
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_a_field_that_the_first_articles_lack_counts_all_the_same(tmp_path: Path, tiny_model: Path, form: str) -> None:
+    texts, out = tmp_path / "in.jsonl", tmp_path / f"out.{form}"
+    lines = [{"id": "1", "text": "Talks."}, {"id": "2", "text": "Talks.", "date": "2024-05-01", "source": "B"}]
+    texts.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    command = [sys.executable, "-m", "detente", "score", texts, "--out", out, "--model", tiny_model]
+    subprocess.run(list(map(str, command)), check=True, capture_output=True)
+    [row] = csv.DictReader(io.StringIO(index(out, "--group", "source").stdout))
+    assert (row["period"], row["group"]) == ("2024-05-01", "B")
+
+
+def test_a_field_of_ones_own_called_article_index_changes_nothing(tmp_path: Path) -> None:
+    path = scored(tmp_path / "a.jsonl", article("2024-05-01", 0.5, article_index=17, sentence=1))
+    [row] = csv.DictReader(io.StringIO(index(path).stdout))
+    assert row["index"] == "0.5"
 
 
 def test_articles_without_a_readable_date_are_counted_and_shown(tmp_path: Path) -> None:

@@ -147,12 +147,59 @@ def test_annotated_sentences_of_a_held_out_file_are_not_trained_on(
 ) -> None:
     measured_on = tmp_path / "measured.jsonl"
     own = next(row.text for row in sample if row.split == "train")
-    measured_on.write_text(json.dumps({"text": own.upper(), "label": "neutral"}) + "\n", encoding="utf-8")
+    measured_on.write_text(json.dumps({"id": "m", "text": own.upper(), "label": "neutral"}) + "\n", encoding="utf-8")
     values = {"kind": "encoder", "encoder": str(tiny_encoder), "held_out": [str(measured_on)], **FAST}
     assert train("less", **values) == 0
     found = manifest(tmp_path / "less")
     assert found["data"]["sentences"]["train"] == 35
     assert found["held_out"]["measured"]["sentences"] == 1
+
+
+def test_held_out_articles_are_known_by_their_sentences(
+    train: Callable[..., int], tmp_path: Path, tiny_encoder: Path, sample: list[Annotation]
+) -> None:
+    own = next(row for row in sample if row.split == "train")
+    spans = [{"start": 0, "end": len(own.text), "label": str(own.label)}]
+    article = {"id": "a", "text": f"{own.text}\n\nMore.", "label": str(own.label), "sentences": spans}
+    measured_on = tmp_path / "measured.jsonl"
+    measured_on.write_text(json.dumps(article) + "\n", encoding="utf-8")
+    values = {"kind": "encoder", "encoder": str(tiny_encoder), "held_out": [str(measured_on)], **FAST}
+    assert train("less", **values) == 0
+    assert manifest(tmp_path / "less")["data"]["sentences"]["train"] == 35
+
+
+def test_a_teacher_that_has_seen_a_held_out_file_is_refused(  # noqa: PLR0917
+    train: Callable[..., int], tmp_path: Path, tiny_encoder: Path, tiny_model: Path, sample: list[Annotation],
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    measured_on = tmp_path / "measured.jsonl"
+    own = next(row for row in sample if row.split == "train")
+    measured_on.write_text(json.dumps({"id": "m", "text": own.text, "label": str(own.label)}) + "\n", encoding="utf-8")
+    values = {"kind": "encoder", "encoder": str(tiny_encoder), "teachers": [str(tiny_model)], **FAST}
+    assert train("student", **values, held_out=[str(measured_on)]) == 1
+    assert "was trained on 1 sentences that are held out here" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("test.jsonl", "{}", "would be taken for others called test"),
+        ("none.jsonl", None, "no such held-out file"),
+        ("empty.jsonl", "", "empty; expected sentences"),
+        ("broken.jsonl", '{"id": "1", "text": "Talks.", "label": "war"}', "unknown label 'war'"),
+    ],
+)
+def test_a_held_out_file_of_no_use_is_told_before_training(  # noqa: PLR0917
+    train: Callable[..., int], tmp_path: Path, tiny_encoder: Path, capsys: pytest.CaptureFixture[str],
+    name: str, content: str | None, reason: str,
+) -> None:  # fmt: skip
+    path = tmp_path / name
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    assert train("v", kind="encoder", encoder=str(tiny_encoder), held_out=[str(path)], **FAST) > 0
+    found = capsys.readouterr().err
+    assert reason in found
+    assert "sentences: " not in found
 
 
 def test_a_teacher_that_has_seen_what_is_held_out_is_refused(

@@ -9,7 +9,7 @@ help:
 	@echo "make score        set up and score the example articles"
 	@echo "make setup        install what training and evaluation need"
 	@echo "make test         set up, check style and types, run the tests"
-	@echo "make train-seeds  set up and train the default variant on the seeds alone, into models/minilm"
+	@echo "make train-seeds  set up and fine-tune on the seeds alone, into models/minilm"
 	@echo "make train-taught set up, train three teachers on the seeds (hub and GPU) and a student: models/minilm-taught"
 	@echo "make train-news   the same with your annotated news and other files in data/, into models/default"
 	@echo "make leaderboard  set up, train every variant on the seeds, benchmark them: eval/LEADERBOARD.md (half an hour)"

@@ -7,8 +7,8 @@ _KEPT = ("date", "author", "url", "hostname", "sitename", "language")
 
 
 def can_extract() -> bool:
-    """Whether trafilatura is installed."""
-    return find_spec("trafilatura") is not None
+    """Whether trafilatura is installed, with the part of lxml that it cleans pages with."""
+    return find_spec("trafilatura") is not None and find_spec("lxml_html_clean") is not None
 
 
 def extract_article(content: bytes) -> dict[str, Any] | None:

@@ -71,11 +71,7 @@ class Job:
             if not (out / _JOURNAL).exists() and any(path.name != ".lock" for path in out.iterdir()):
                 raise UsageError(f"{out}: holds other files and no job's journal; give an empty or a new folder")
             self._journal = stack.enter_context(Journal(out / _JOURNAL))
-            finished = self._journal.shards()
-            for left in [*out.glob(".part-*.tmp"), *out.glob(f"part-{'[0-9]' * 6}.*")]:
-                # Renamed but not entered: made again, unless the files have changed by now.
-                if left.name.startswith(".") or int(left.name[5:11]) >= finished:
-                    left.unlink()
+            self._remove_leftovers()
             self._scorer = make_scorer()
             columns = settings.columns
             self._journal.keep_settings(
@@ -94,6 +90,22 @@ class Job:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._journal.drop_shard()
         self._stack.close()
+
+    def _remove_leftovers(self) -> None:
+        """Remove what a kill left: temporary files, and the shard that was renamed but not entered.
+
+        Raises:
+            UsageError: there are more shards than that, so the journal has lost some.
+        """
+        finished = self._journal.shards()
+        renamed = [path for path in self._out.glob(f"part-{'[0-9]' * 6}.*") if int(path.name[5:11]) >= finished]
+        if any(int(path.name[5:11]) > finished for path in renamed):
+            raise UsageError(
+                f"{self._out}: holds {max(renamed).name}, but its journal knows of {finished:,} shards; "
+                "restore the journal, or give another --out"
+            )
+        for path in [*renamed, *self._out.glob(".part-*.tmp")]:
+            path.unlink()
 
     def remaining(self, files: Sequence[Path]) -> list[Path]:
         """Those of the files that are not wholly scored.

@@ -196,6 +196,18 @@ def test_a_shard_left_by_a_kill_does_not_outlive_its_file(tiny_model: Path, tmp_
     assert sorted(path.name for path in out.glob("part-*")) == ["part-000000.jsonl"]
 
 
+def test_a_journal_that_was_lost_costs_no_shard(tiny_model: Path, tmp_path: Path) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    (folder / "a.jsonl").write_text('{"text": "Talks."}\n' * (ROWS + 1), encoding="utf-8")
+    assert run(folder, out, tiny_model).returncode == 0
+    (out / "journal.sqlite").write_bytes(b"")
+    done = run(folder, out, tiny_model)
+    assert done.returncode == 2
+    assert "holds part-000001.jsonl, but its journal knows of 0 shards" in done.stderr
+    assert len(list(out.glob("part-*"))) == 2
+
+
 def test_a_name_that_is_no_utf_8_costs_its_own_file_alone(tiny_model: Path, tmp_path: Path) -> None:
     folder, out = tmp_path / "in", tmp_path / "out"
     folder.mkdir()

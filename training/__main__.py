@@ -1,18 +1,38 @@
-"""The command `python -m training CONFIG [--annotations FILE…]`."""
+"""The command `python -m training CONFIG [--annotations FILE…]`, and those around it: `python -m training NAME …`."""
 
 import argparse
 import dataclasses
+import importlib
 import logging
 import sys
 from pathlib import Path
+from typing import Final
 
 from detente.errors import DetenteError, printable
 from training.config import read_variant
 from training.lineage import is_current
 
+# Each in a module of its own, whose function `command` takes the arguments behind the name and returns the exit code.
+_COMMANDS: Final[dict[str, str]] = {}
+
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; returns the exit code."""
+    """Run a command; returns the exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    try:
+        if given and given[0] in _COMMANDS:
+            # Imported only now: one command's libraries should not slow another.
+            found: int = importlib.import_module(_COMMANDS[given[0]]).command(given[1:])
+            return found
+        return _train(given)
+    except DetenteError as error:
+        for line in str(error).splitlines():
+            print(f"training: {printable(line)}", file=sys.stderr)
+        return error.exit_code
+
+
+def _train(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m training",
         description="Train a variant and write its model directory. A run that was killed goes on from its last "
@@ -32,23 +52,17 @@ def main(arguments: list[str] | None = None) -> int:
         help="do nothing if DIR holds a model of the same config, annotation files and code already",
     )  # fmt: skip
     options = parser.parse_args(arguments)
-    logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    try:
-        variant = read_variant(options.config)
-        if options.seed is not None:
-            variant = dataclasses.replace(variant, seed=options.seed)
-        out = options.out or Path("models") / variant.name
-        if options.if_changed and is_current(variant, options.annotations, out):
-            print(f"{out}: is up to date")
-            return 0
-        # Imported only now: torch takes seconds, and a typing mistake should not have to wait for it.
-        from training.train import train
+    variant = read_variant(options.config)
+    if options.seed is not None:
+        variant = dataclasses.replace(variant, seed=options.seed)
+    out = options.out or Path("models") / variant.name
+    if options.if_changed and is_current(variant, options.annotations, out):
+        print(f"{out}: is up to date")
+        return 0
+    # Imported only now: torch takes seconds, and a typing mistake should not have to wait for it.
+    from training.train import train
 
-        held_out = train(variant, options.annotations, out, options.runs)
-    except DetenteError as error:
-        for line in str(error).splitlines():
-            print(f"training: {printable(line)}", file=sys.stderr)
-        return error.exit_code
+    held_out = train(variant, options.annotations, out, options.runs)
     for split, found in held_out.items():
         if "labels" not in found:
             print(f"{split}: direction macro-F1 {found['direction_macro_f1']:.3f} on {found['sentences']:,} sentences")

@@ -5,16 +5,13 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import Progress
 
 from detente.atomic import check_writable
 from detente.errors import DetenteError, printable
-from detente.inference import Scores, load_classifier
 from detente.model import open_model
 from eval.options import add_sets, chosen_sets
-from eval.report import Report, make_report, write_json
-from eval.sets import EvaluationSet
+from eval.report import write_json
+from eval.run import run_report
 from eval.terminal import show
 
 
@@ -50,7 +47,9 @@ def _evaluate(arguments: list[str]) -> None:
     for path in (options.json, options.html):
         if path:
             check_writable(path)
-    report = _report(options)
+    report = run_report(
+        [open_model(path) for path in options.models], chosen_sets(options), options.device, options.draws
+    )
     if options.json:
         write_json(report, options.json)
     if options.html:
@@ -62,22 +61,6 @@ def _evaluate(arguments: list[str]) -> None:
     show(report, console)
     for path in filter(None, (options.json, options.html)):
         console.print(f"{path} written", highlight=False, markup=False)
-
-
-def _report(options: argparse.Namespace) -> Report:
-    models = [open_model(path) for path in options.models]
-    sets = chosen_sets(options)
-    classifiers = [load_classifier(model, options.device) for model in models]
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=len(sets) * len(models))
-
-        def score(number: int, found: EvaluationSet) -> Scores:
-            progress.update(task, description=escape(f"{models[number].path}, {found.name}"))
-            scores = classifiers[number].score(found.sentences())
-            progress.advance(task)
-            return scores
-
-        return make_report(models, sets, score, options.device, options.draws)
 
 
 if __name__ == "__main__":

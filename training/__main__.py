@@ -12,8 +12,11 @@ from detente.errors import DetenteError, printable
 from training.config import read_variant
 from training.lineage import is_current
 
-# Each in a module of its own, whose function `command` takes the arguments behind the name and returns the exit code.
-_COMMANDS: Final[dict[str, str]] = {}
+# Module and function, which takes the arguments behind the name and returns the exit code.
+_COMMANDS: Final = {
+    "promote": "training.promotion:promote",
+    "rollback": "training.promotion:rollback",
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -23,7 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if given and given[0] in _COMMANDS:
             # Imported only now: one command's libraries should not slow another.
-            found: int = importlib.import_module(_COMMANDS[given[0]]).command(given[1:])
+            module, _, function = _COMMANDS[given[0]].partition(":")
+            found: int = getattr(importlib.import_module(module), function)(given[1:])
             return found
         return _train(given)
     except DetenteError as error:

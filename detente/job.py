@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -27,8 +27,6 @@ from detente.scoring import ScoredArticle, Scorer
 from detente.tables import json_line
 from detente.writers import OutputFormat, open_writer
 
-# Rows of a shard: what a kill costs, two minutes' work for 20 sentences an article and 350 sentences a second.
-SHARD_ROWS: Final = 2000
 SUMMARY: Final = "summary.json"
 _JOURNAL: Final = "journal.sqlite"
 # Seconds between two looks at watched folders.
@@ -40,8 +38,9 @@ class Settings:
     """What all shards of a job share."""
 
     form: OutputFormat
-    columns: Columns = field(default_factory=Columns)
-    shard_rows: int = SHARD_ROWS
+    columns: Columns
+    # Articles in a shard.
+    shard_rows: int
 
 
 class Job:

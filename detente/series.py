@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -255,6 +254,9 @@ def _date(value: object) -> dt.date | None:
     if seconds is not None:
         found = dt.datetime.fromtimestamp(float(text) * seconds, dt.UTC).date()
     elif isinstance(value, str):
+        # Imported only now: it brings sockets along, a tenth of a cold start.
+        from email.utils import parsedate_to_datetime
+
         with suppress(ValueError, TypeError, IndexError):
             found = parsedate_to_datetime(text).date()
         with suppress(ValueError):

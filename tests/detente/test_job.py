@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from detente.articles import article_files
+from detente.articles import Columns, article_files
 from detente.job import Job, Settings
 from detente.journal import Journal
 from detente.scoring import Scorer
@@ -123,7 +123,7 @@ def test_a_kill_between_the_shard_and_its_entry_loses_and_doubles_nothing(
 
 
 def settings(rows: int = ROWS) -> Settings:
-    return Settings(OutputFormat.JSONL, shard_rows=rows)
+    return Settings(OutputFormat.JSONL, Columns(), shard_rows=rows)
 
 
 def test_a_full_disk_costs_nothing_that_was_done(

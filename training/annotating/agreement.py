@@ -61,9 +61,9 @@ def _pair(first: str, second: str, votes: Sequence[Mapping[str, Label]]) -> Pair
 
 
 def _beyond_chance(votes: Sequence[Mapping[str, Label]], measure: str) -> float | None:
-    from nltk.metrics.agreement import AnnotationTask
-
     answers = [(name, number, str(label)) for number, given in enumerate(votes) for name, label in given.items()]
     if len({label for _, _, label in answers}) < 2:  # noqa: PLR2004
         return None
+    from nltk.metrics.agreement import AnnotationTask
+
     return float(getattr(AnnotationTask(answers), measure)())

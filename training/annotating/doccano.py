@@ -22,8 +22,8 @@ def to_record(task: Task) -> dict[str, Any]:
 
 
 def recognises(record: Mapping[str, Any]) -> bool:
-    """Whether a record is one of doccano's exports."""
-    return "text" in record and any(isinstance(record.get(name), list) for name in ("label", "labels"))
+    """Whether a record is one of doccano's exports; without doccano's id it is a line that `export` has written."""
+    return {"id", "text"} <= record.keys() and any(isinstance(record.get(name), list) for name in ("label", "labels"))
 
 
 def answers(record: Mapping[str, Any]) -> Iterator[Answer]:

@@ -65,14 +65,14 @@ def _file_answers(path: Path, wanted: str | None, found: Exports) -> Iterator[An
         if name is None or not TOOLS[name].recognises(row.record):
             expected = f"an export of {wanted or ', '.join(TOOLS)}" if name == wanted else f"{name}, as before"
             found.problems.append(f"{where}: {_looks(row.record)}; expected {expected}")
-            if name is None:
-                return  # The form is unknown, and that of the rows behind it will be, too.
+            if name is None or rows == 1:
+                return  # Not a row but the whole file is something else.
             continue
         try:
             answers = [replace(one, where=where) for one in TOOLS[name].answers(_cells(path, row, name))]
         except DetenteError as error:
             found.problems.append(f"{where}: {error}")
-        except (AttributeError, KeyError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             # Other programs' nested records: a list where an object should be, at whatever depth.
             found.problems.append(f"{where}: not in the form that {name} exports ({type(error).__name__}: {error})")
         else:

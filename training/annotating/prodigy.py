@@ -29,7 +29,7 @@ def to_record(task: Task) -> dict[str, Any]:
 
 def recognises(record: Mapping[str, Any]) -> bool:
     """Whether a record is one of a Prodigy data set."""
-    return "text" in record and not record.keys().isdisjoint({"answer", "options", "_task_hash"})
+    return "text" in record and not record.keys().isdisjoint({"options", "_task_hash"})
 
 
 def answers(record: Mapping[str, Any]) -> Iterator[Answer]:

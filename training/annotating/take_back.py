@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -9,11 +10,13 @@ from typing import Any, Final
 
 from rich import box
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from detente.annotations import write_annotations
 from detente.atomic import atomic_writer, check_writable
+from detente.delimited import DELIMITERS
 from detente.errors import DetenteError, UsageError, printable, raise_problems
+from detente.labels import LABELS
 from detente.tables import read_rows, write_table
 from training.annotating.agreement import Agreement, agreement
 from training.annotating.exports import Exports, read_exports
@@ -70,12 +73,12 @@ def command(arguments: list[str]) -> int:
     figures = agreement(decision.votes)
     if figures.sentences:
         _show(console, figures)
-    if options.json:
-        with atomic_writer(options.json) as file:
-            file.write(json.dumps(asdict(figures), ensure_ascii=False, indent=2).encode() + b"\n")
     if decision.annotations:
         write_annotations(options.out, decision.annotations)
         console.print(f"{options.out}: {len(decision.annotations):,} annotations")
+    if options.json:
+        with atomic_writer(options.json) as file:
+            file.write(json.dumps(asdict(figures), ensure_ascii=False, indent=2).encode() + b"\n")
     if decision.disagreements:
         _write_disagreements(to_settle, decision.disagreements)
         console.print(f"{to_settle}: {len(decision.disagreements):,} disagreements to settle")
@@ -88,6 +91,8 @@ def _check_outputs(files: Sequence[Path], out: Path, to_settle: Path) -> None:
     """Find out before the work that a file cannot be written, or that writing it would cost somebody's work."""
     for path in (out, to_settle):
         check_writable(path)
+    if to_settle.suffix.lower() not in DELIMITERS:
+        raise UsageError(f"{to_settle}: disagreements are a table; give it a name that ends in .csv or .tsv")
     if out.resolve() in {file.resolve() for file in files}:
         raise UsageError(f"{out}: is one of the files to read; write the annotations somewhere else")
     if to_settle.exists() and any(row.record.get("label") for row in read_rows(to_settle)):
@@ -96,25 +101,25 @@ def _check_outputs(files: Sequence[Path], out: Path, to_settle: Path) -> None:
 
 def _report(console: Console, exports: Exports, decision: Decision, tasks: int | None) -> None:
     """Say what the answers were, and what of them was left out or changed."""
-    sentences = len(decision.votes)
     of_tasks = f" of {tasks:,} tasks" if tasks is not None else ""
-    console.print(f"{sentences:,} sentences labelled{of_tasks}, by {len(set().union(*decision.votes)):,} annotators")
-    for label, count in decision.label_counts():
-        console.print(f"  {count:,} {label}")
-    notes = [(count, f"tasks {why}") for why, count in sorted(decision.missing.items())]
-    notes += [
-        (decision.repeated, "answers given anew by the same annotator: the last one counts"),
-        (decision.restored, "texts with other quotes, dashes or spaces than before: read as they were"),
-        (len(exports.settled), "disagreements settled"),
-        (exports.unsettled, "disagreements not settled yet"),
-    ]
-    for count, what in notes:
+    people = len(set().union(*decision.votes))
+    console.print(f"sentences labelled: {len(decision.votes):,}{of_tasks}, by annotators: {people:,}")
+    # Labels that were mixed up by their ids show here.
+    counts = Counter(row.label for row in decision.annotations)
+    console.print(f"annotations: {', '.join(f'{counts[label]:,} {label}' for label in LABELS)}")
+    notes = {f"tasks {why}": count for why, count in sorted(decision.missing.items())} | {
+        "answers given anew by the same annotator, of which the last counts": decision.repeated,
+        "texts whose quotes, dashes or spaces had changed, taken as they were": decision.restored,
+        "disagreements settled": len(exports.settled),
+        "disagreements not settled yet": exports.unsettled,
+    }
+    for what, count in notes.items():
         if count:
-            console.print(f"{count:,} {what}")
+            console.print(f"{what}: {count:,}")
 
 
 def _show(console: Console, figures: Agreement) -> None:
-    table = Table("annotators", "sentences", "agreed", "beyond chance", box=box.SIMPLE)
+    table = Table(Column("annotators", overflow="fold"), "sentences", "agreed", "beyond chance", box=box.SIMPLE)
     for pair in figures.pairs:
         names = printable(f"{pair.first}, {pair.second}")
         table.add_row(names, f"{pair.sentences:,}", f"{pair.agreed:.0%}", f"Cohen's kappa {_figure(pair.kappa)}")

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from detente.annotations import Annotation, check_annotations
-from detente.labels import LABELS, Label
+from detente.labels import Label
 from training.annotating.answers import Answer
 from training.annotating.exports import Exports
 from training.annotating.tasks import Task
@@ -45,10 +45,6 @@ class Decision:
     repeated: int = 0
     restored: int = 0
     problems: list[str] = field(default_factory=list)
-
-    def label_counts(self) -> list[tuple[Label, int]]:
-        """How many annotations there are of each label, in label order: labels mixed up by their ids show here."""
-        return [(label, sum(row.label == label for row in self.annotations)) for label in LABELS]
 
 
 def decide(exports: Exports, tasks: Sequence[Task] | None = None) -> Decision:
@@ -118,7 +114,7 @@ def _text_problem(answer: Answer, first: Answer, known: Mapping[str, Task] | Non
     if _plain(answer.text) == _plain(expected):
         found.restored += 1
         return ""
-    advice = "undo the change" if known is not None else "two projects with the same ids have to be read one by one"
+    advice = "undo the change" if known is not None else "give one of them another id"
     return f"the text of id {answer.id!r} is {_short(answer.text)} here and {_short(expected)} in {elsewhere}; {advice}"
 
 

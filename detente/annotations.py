@@ -95,7 +95,8 @@ def _same(text: str) -> str:
 def read_annotations(paths: Sequence[Path], *, leave_out_unlabelled: bool = False) -> Annotations:
     """Read annotation files together and check them as one set.
 
-    A row without a label is an error, or with `leave_out_unlabelled` left out and counted.
+    A row without a label is an error, or with `leave_out_unlabelled` left out and counted. Labels are read as people
+    spell them (`read_label`).
 
     Raises:
         DetenteError: with one line for each problem, naming file, line, what was found and what to do: an unreadable

@@ -10,8 +10,8 @@ from training.annotating.tasks import Task
 
 SUFFIX = ".jsonl"
 SETUP = f"""A project for Text Classification with "Allow single label", and the labels {", ".join(LABELS)}.
-Import Dataset as JSONL (column text, label column label). Export Dataset as JSONL and tick "Export only approved
-documents": in the others the model's guess stands where an annotator's label would."""
+Import Dataset as JSONL (column text, label column label). Annotators set each document's check mark. Export Dataset as
+JSONL with "Export only approved documents": in the others the guess stands where an annotator's label would."""
 
 
 def to_record(task: Task) -> dict[str, Any]:

@@ -61,7 +61,8 @@ def _file_answers(path: Path, wanted: str | None, found: Exports) -> Iterator[An
         if row.problem:
             found.problems.append(f"{where}: {row.problem}")
             continue
-        name = name or _recognised(row.record)
+        # A table of disagreements is one whatever tool the others come from.
+        name = "csv" if spreadsheet.settles(row.record) else name or _recognised(row.record)
         if name is None or not TOOLS[name].recognises(row.record):
             expected = f"an export of {wanted or ', '.join(TOOLS)}" if name == wanted else f"{name}, as before"
             found.problems.append(f"{where}: {_looks(row.record)}; expected {expected}")

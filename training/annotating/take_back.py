@@ -63,7 +63,9 @@ def command(arguments: list[str]) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the agreement of the annotators there, too")
     options = parser.parse_args(arguments)
     to_settle = options.disagreements or options.out.with_name(f"{options.out.stem}.disagreements.csv")
-    _check_outputs(options.files, options.out, to_settle)
+    for path in filter(None, (options.out, to_settle, options.json)):
+        check_writable(path)
+    _check_work(options.files, options.out, to_settle)
     tasks = read_tasks(options.tasks) if options.tasks else None
     exports = read_exports(options.files, options.tool)
     decision = decide(exports, tasks)
@@ -87,10 +89,8 @@ def command(arguments: list[str]) -> int:
     return 0
 
 
-def _check_outputs(files: Sequence[Path], out: Path, to_settle: Path) -> None:
-    """Find out before the work that a file cannot be written, or that writing it would cost somebody's work."""
-    for path in (out, to_settle):
-        check_writable(path)
+def _check_work(files: Sequence[Path], out: Path, to_settle: Path) -> None:
+    """Find out before anything is read whether writing would cost somebody's work."""
     if to_settle.suffix.lower() not in DELIMITERS:
         raise UsageError(f"{to_settle}: disagreements are a table; give it a name that ends in .csv or .tsv")
     if out.resolve() in {file.resolve() for file in files}:

@@ -62,9 +62,7 @@ def decide(exports: Exports, tasks: Sequence[Task] | None = None) -> Decision:
     labels: dict[str, dict[str, Label]] = {}
     settled: dict[str, Answer] = {}
     for answer in (*exports.answers, *exports.settled):
-        problem = _text_problem(answer, first.setdefault(answer.id, answer), known, found)
-        if problem:
-            found.problems.append(f"{answer.where}: {problem}")
+        _check_text(answer, first.setdefault(answer.id, answer), known, found)
     for answer in sorted(exports.answers, key=lambda answer: answer.at):
         if answer.label is None:
             found.missing[answer.missing] += 1
@@ -101,21 +99,22 @@ def _majority(votes: Mapping[str, Label]) -> Label | None:
     return counts[0][0] if counts and 2 * counts[0][1] > len(votes) else None
 
 
-def _text_problem(answer: Answer, first: Answer, known: Mapping[str, Task] | None, found: Decision) -> str:
-    """What is wrong with the sentence that was answered, empty if nothing is."""
+def _check_text(answer: Answer, first: Answer, known: Mapping[str, Task] | None, found: Decision) -> None:
+    """Find out whether the sentence that was answered is the task's, or else that of the first answer."""
     if known is None:
-        expected, elsewhere = first.text, first.where
+        expected, place, advice = first.text, first.where, "give one of them another id"
     elif answer.id in known:
-        expected, elsewhere = known[answer.id].text, "the task file"
+        expected, place, advice = known[answer.id].text, "the tasks", "undo the change"
     else:
-        return f"id {answer.id!r} is not among the tasks; leave out the file, or give the tasks that it was made from"
+        found.problems.append(f"{answer.where}: id {answer.id!r} is not among the tasks; are they the right ones?")
+        return
     if answer.text == expected:
-        return ""
+        return
     if _plain(answer.text) == _plain(expected):
         found.restored += 1
-        return ""
-    advice = "undo the change" if known is not None else "give one of them another id"
-    return f"the text of id {answer.id!r} is {_short(answer.text)} here and {_short(expected)} in {elsewhere}; {advice}"
+    else:
+        texts = f"{_short(answer.text)} here and {_short(expected)} in {place}"
+        found.problems.append(f"{answer.where}: the text of id {answer.id!r} is {texts}; {advice}")
 
 
 def _plain(text: str) -> str:

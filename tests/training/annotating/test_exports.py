@@ -1,9 +1,9 @@
 """What tools have exported becomes annotations; what is wrong with it is named, and then nothing is written.
 
-Label Studio 1.23.2 has made `label-studio.json`, `-min.json` and `.csv`: six tasks from `export` were imported into a
-project through its REST API and annotated there by two people. Argilla 2.8.0 has written `argilla.json` (its record
-class, nested) and `argilla.jsonl` (`to_datasets`), after three people's responses. The forms of doccano and Prodigy
-follow their documentation and doccano's source.
+Label Studio 1.23.2 has made `label-studio.json`, `-min.json` and `.csv`: six tasks in `export`'s form were imported
+into a project through its REST API and annotated there by two people. Argilla 2.8.0 has written `argilla.json` (nested,
+by its record class) and `argilla.jsonl` (`to_datasets`) after three people's responses. The forms of doccano and
+Prodigy follow their documentation and doccano's source.
 """
 
 import json

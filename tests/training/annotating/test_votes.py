@@ -69,6 +69,12 @@ def test_disagreements_are_written_settled_and_read_back(table: Callable[..., Pa
     }
 
 
+def test_a_settled_table_is_read_beside_a_named_tools_exports(lines: Callable[..., Path], table, out: Path) -> None:
+    anna = lines({"id": 1, "text": ALDER, "label": ["escalation"]})
+    settled = table("id,text,label of anna,label of ben,label", f"1,{ALDER},escalation,neutral,neutral", name="s.csv")
+    assert take_back(out, anna, settled, "--tool", "doccano")["1"].label is N
+
+
 def test_what_a_person_has_settled_is_not_written_over(table: Callable[..., Path], out: Path, capsys) -> None:
     anna = table("id,text,label", f"1,{ALDER},escalation")
     settled = table("id,text,label of anna,label of ben,label", f"1,{ALDER},escalation,neutral,neutral", name="s.csv")

@@ -5,16 +5,15 @@ line may also hold a whole annotated article, `{"id", "text", "label", "sentence
 which is read as one annotation per sentence with the article's id as the group.
 """
 
-import difflib
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from detente.errors import DetenteError
-from detente.labels import LABEL_IDS, LABELS, Label
+from detente.errors import DetenteError, raise_problems
+from detente.labels import LABEL_IDS, LABELS, Label, closest, read_label
 from detente.rows import Row
 from detente.tables import read_rows, write_table
 
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 SPLITS: Final = ("train", "validation", "test")
 # The longest of 24,000 hand-annotated sentences has 449 characters; beyond this it is a paragraph.
 MAX_TEXT_CHARS: Final = 1000
-# A file with a systematic mistake has it on every line: the first ones are enough to see it.
-_PROBLEMS_SHOWN: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +95,8 @@ def _same(text: str) -> str:
 def read_annotations(paths: Sequence[Path], *, leave_out_unlabelled: bool = False) -> Annotations:
     """Read annotation files together and check them as one set.
 
-    A row without a label is an error, or with `leave_out_unlabelled` left out and counted.
+    A row without a label is an error, or with `leave_out_unlabelled` left out and counted. Labels are read as people
+    spell them (`read_label`).
 
     Raises:
         DetenteError: with one line for each problem, naming file, line, what was found and what to do: an unreadable
@@ -116,7 +114,7 @@ def read_annotations(paths: Sequence[Path], *, leave_out_unlabelled: bool = Fals
                 checker.add(where, record)
         if checker.read == before:
             checker.problems.append(f"{path}: no annotations in it; expected one row a sentence")
-    checker.raise_problems()
+    raise_problems(checker.problems)
     return Annotations(tuple(checker.rows), checker.dropped, checker.unlabelled)
 
 
@@ -166,6 +164,14 @@ def _sentences(where: str, row: Row, checker: "_Checker") -> Iterator[tuple[str,
                 checker.problems.append(f"{place}: start and end must lie in the text, 0 <= start < end <= {len(text)}")
 
 
+def check_annotations(records: Iterable[tuple[str, Mapping[str, Any]]]) -> list[str]:
+    """The problems that `read_annotations` would find in records, each given with its place; none if it is empty."""
+    checker = _Checker()
+    for where, record in records:
+        checker.add(where, record)
+    return checker.problems
+
+
 class _Checker:
     """Collects annotations and every problem among them, so that a file can be mended in one go."""
 
@@ -185,9 +191,11 @@ class _Checker:
         if problems:
             self.problems += [f"{where}: {problem}" for problem in problems]
             return
-        known = {f.name: str(record[f.name]) for f in fields(Annotation) if record.get(f.name) not in (None, "")}
-        label, text, known["group"] = Label(known.pop("label")), known.pop("text"), known.get("group", known["id"])
-        self._add_checked(where, Annotation(text=text.strip(), label=label, **known))
+        given = [f.name for f in fields(Annotation) if record.get(f.name) not in (None, "")]
+        known: dict[str, Any] = {name: str(record[name]) for name in given}
+        text, known["group"] = known.pop("text"), known.get("group", known["id"])
+        known["label"] = read_label(record["label"])
+        self._add_checked(where, Annotation(text=text.strip(), **known))
 
     def _add_checked(self, where: str, row: Annotation) -> None:
         key = _same(row.text)
@@ -218,19 +226,13 @@ class _Checker:
             self.problems.append(f"{where}: {found}; a group must stay in one split")
         self.rows.append(row)
 
-    def raise_problems(self) -> None:
-        if self.problems:
-            more = len(self.problems) - _PROBLEMS_SHOWN
-            tail = [f"… and {more} more problems like these"] if more > 0 else []
-            raise DetenteError("\n".join(self.problems[:_PROBLEMS_SHOWN] + tail))
-
 
 def _field_problems(record: Mapping[str, Any]) -> Iterator[str]:
     missing = [name for name in ("id", "text", "label") if record.get(name) is None]
     if missing:
         yield f"no {' and no '.join(missing)}; expected the columns id, text and label, found {_listed(record)}"
         return
-    text, label, split = record["text"], record["label"], record.get("split") or ""
+    text, split = record["text"], record.get("split") or ""
     if not isinstance(text, str):
         yield f"text is of type {type(text).__name__}; expected a string"
     elif not text.strip():
@@ -239,18 +241,15 @@ def _field_problems(record: Mapping[str, Any]) -> Iterator[str]:
         yield f"text has {len(text):,} characters, expected at most {MAX_TEXT_CHARS:,}; annotate its sentences singly"
     elif re.search("[\ud800-\udfff]", text):
         yield "text holds a lone surrogate, half of a character; save the file as UTF-8"
-    if not isinstance(label, str) or label not in LABEL_IDS:
-        yield f"unknown label {str(label)!r}; expected {', '.join(LABELS)}{_closest(label, LABELS)}"
+    try:
+        read_label(record["label"])
+    except DetenteError as error:
+        yield str(error)
     if split and split not in SPLITS:
-        yield f"unknown split {split!r}; expected {', '.join(SPLITS)} or none{_closest(split, SPLITS)}"
+        yield f"unknown split {split!r}; expected {', '.join(SPLITS)} or none{closest(split, SPLITS)}"
     if not str(record["id"]).strip():
         yield "empty id; give every sentence an id of its own"
 
 
 def _listed(record: Mapping[str, Any]) -> str:
     return ", ".join(map(str, record)) or "none"
-
-
-def _closest(found: object, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(str(found).lower(), known, n=1)
-    return f" (did you mean '{close[0]}'?)" if close else ""

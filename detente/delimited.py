@@ -20,6 +20,9 @@ _OTHER_DELIMITERS: Final = (";", "\t", ",", "|")
 _FORMULA: Final = re.compile(r"'*[=+\-@\t\r]")
 _ESCAPED_FORMULA: Final = re.compile(r"'+[=+\-@\t\r]")
 
+# csv.writer puts quotes around a carriage return only where that is part of its line ends.
+_ROW_END: Final = "\r\n"
+
 # How often a file is taken up again behind a quote that never closes; each time costs one more reading.
 _RESTARTS: Final = 20
 
@@ -149,7 +152,7 @@ class DelimitedWriter:
     def __init__(self, file: BinaryIO, columns: Sequence[str], delimiter: str = ",") -> None:
         """Write the header."""
         self._columns = columns
-        self._writer = csv.writer(_Utf8(file), delimiter=delimiter, lineterminator="\n")
+        self._writer = csv.writer(_Utf8(file), delimiter=delimiter, lineterminator=_ROW_END)
         self._writer.writerow([escape_cell(column) for column in columns])
 
     def write(self, record: dict[str, Any]) -> None:
@@ -161,13 +164,13 @@ class DelimitedWriter:
 
 
 class _Utf8:
-    """The little that `csv.writer` asks of a text file, without closing the binary one below."""
+    """The little that `csv.writer` asks of a text file, without closing the one below. A row ends in a newline."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
 
     def write(self, text: str) -> int:
-        return self._file.write(text.encode("utf-8"))
+        return self._file.write(text.removesuffix(_ROW_END).encode("utf-8") + b"\n")
 
 
 def _cell(value: Any) -> Any:

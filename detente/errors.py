@@ -1,5 +1,11 @@
 """The one exception type of the project: an error written for the person who caused it."""
 
+from collections.abc import Sequence
+from typing import Final
+
+# A file with a systematic mistake has it on every line: the first ones are enough to see it.
+_PROBLEMS_SHOWN: Final = 20
+
 
 class DetenteError(Exception):
     """Bad input. The command line prints the message alone, without a traceback, and exits with `exit_code`."""
@@ -16,3 +22,11 @@ class UsageError(DetenteError):
 def printable(text: str) -> str:
     """Text on one line that cannot steer a terminal: control characters become spaces."""
     return "".join(character if character.isprintable() else " " for character in text)
+
+
+def raise_problems(problems: Sequence[str]) -> None:
+    """Raise a `DetenteError` with one line for each problem, the first ones of many, or nothing if there are none."""
+    if problems:
+        more = len(problems) - _PROBLEMS_SHOWN
+        tail = [f"… and {more} more problems like these"] if more > 0 else []
+        raise DetenteError("\n".join([*problems[:_PROBLEMS_SHOWN], *tail]))

@@ -14,6 +14,8 @@ from training.lineage import is_current
 
 # Module and function, which takes the arguments behind the name and returns the exit code.
 _COMMANDS: Final = {
+    "export": "training.annotating.hand_out:command",
+    "import": "training.annotating.take_back:command",
     "promote": "training.promotion:promote",
     "rollback": "training.promotion:rollback",
 }

@@ -49,6 +49,28 @@ def test_a_bad_line_is_named_with_file_line_and_reason(
     assert str(caught.value).startswith(f"{path}:2: ")
 
 
+@pytest.mark.parametrize(
+    ("spelling", "meant"),
+    [
+        ("De-escalation", "de-escalation"),
+        ("deescalation", "de-escalation"),
+        ("DE_ESCALATION", "de-escalation"),
+        (" de\u2011escalation ", "de-escalation"),
+        ("'Neutral", "neutral"),
+        ("1", "de-escalation"),
+        (2, "neutral"),
+    ],
+)
+def test_a_label_is_read_as_people_spell_it(lines: Callable[..., Path], spelling: object, meant: str) -> None:
+    assert read_annotations([lines({**GOOD, "label": spelling})]).rows[0].label is Label(meant)
+
+
+@pytest.mark.parametrize("spelling", ["3", "-1", -1, 1.5, True, "not escalation", "escalation, neutral", "e"])
+def test_what_only_resembles_a_label_is_none(lines: Callable[..., Path], spelling: object) -> None:
+    with pytest.raises(DetenteError, match=":1: unknown label"):
+        read_annotations([lines({**GOOD, "label": spelling})])
+
+
 def test_every_problem_is_listed_so_that_a_file_is_mended_in_one_go(lines: Callable[..., Path]) -> None:
     path = lines({**GOOD, "label": "x"}, {**GOOD, "text": ""}, {"id": "c"})
     with pytest.raises(DetenteError) as caught:
@@ -154,6 +176,7 @@ def test_what_is_written_is_read_back_the_same(tmp_path: Path, suffix: str) -> N
         Annotation("2", "'=quoted already", Label.ESCALATION, "g"),
         Annotation("3", "Two\tparts\nof a sentence.", Label.DE_ESCALATION, "h", split="test"),
         Annotation("4", "-5 degrees", Label.NEUTRAL, "h", split="test"),
+        Annotation("5", "An old\rline end.", Label.NEUTRAL, "i"),
     )
     path = tmp_path / f"a{suffix}"
     write_annotations(path, rows)

@@ -20,7 +20,6 @@ _TYPES: Final = {
 FILES: Final = {
     "encoder": {"model.onnx", "model.safetensors", "config.json", "tokenizer.json", TRAINING_TEXTS},
     "frozen": {"model.onnx", "tokenizer.json", TRAINING_TEXTS},
-    "quantised": {"model.onnx", "tokenizer.json", TRAINING_TEXTS},
     "tfidf": {"model.onnx", TRAINING_TEXTS},
 }
 

@@ -94,23 +94,9 @@ class EncoderVariant(PretrainedVariant):
     patience: int = 4
 
 
-@dataclass(frozen=True, kw_only=True)
-class QuantisedVariant(Variant):
-    """An exported encoder whose matrices are 8-bit integers on the CPU (ONNX Runtime's dynamic quantisation).
-
-    `model` is its model directory. `per_channel` gives every column of a matrix a scale of its own. `reduce_range`
-    keeps weights to 7 bits, without which processors that lack VNNI saturate.
-    """
-
-    model: str
-    per_channel: bool = True
-    reduce_range: bool = True
-
-
 KINDS: Final[dict[str, type[Variant]]] = {
     "encoder": EncoderVariant,
     "frozen": FrozenVariant,
-    "quantised": QuantisedVariant,
     "tfidf": TfidfVariant,
 }
 _SHARES: Final = {"validation_share", "warmup_share", "label_smoothing", "distillation_weight"}

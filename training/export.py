@@ -114,7 +114,7 @@ def fold_temperature(output_layer: torch.nn.Linear, temperature: float) -> None:
 
 
 def write_encoder(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: int, directory: Path) -> None:
-    """Write fp16 safetensors, config, tokenizer and an ONNX graph with the same rounded weights.
+    """Write fp16 safetensors, config, tokenizer and an 8-bit ONNX graph of the same rounded weights.
 
     The model is rounded to half precision in place.
     """

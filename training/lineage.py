@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from detente.errors import DetenteError
 from detente.model import file_sha256, open_model
-from training.config import KINDS, PretrainedVariant, QuantisedVariant, Variant
+from training.config import KINDS, PretrainedVariant, Variant
 from training.encoders import WEIGHTS
 
 _ROOT: Final = Path(__file__).parent.parent
@@ -31,7 +31,7 @@ def parents_of(variant: Variant) -> list[str]:
     Raises:
         DetenteError: one of them is not there; it has to be trained first.
     """
-    names = getattr(variant, "teachers", ()) or ([variant.model] if isinstance(variant, QuantisedVariant) else [])
+    names = getattr(variant, "teachers", ())
     versions = []
     for name in names:
         try:
@@ -50,8 +50,7 @@ def is_current(variant: Variant, more: Sequence[Path], out: Path) -> bool:
     paths = [Path(name) for name in variant.annotations] + list(more)
     hashes = [file_sha256(path) for path in paths if path.is_file()]
     data = manifest["data"]
-    # A quantised model's data are its parent's, and with them the parent's version would differ.
-    same_data = isinstance(variant, QuantisedVariant) or (
+    same_data = (
         [file["sha256"] for file in data["files"]] == hashes
         and data.get("unlabelled", {}).get("sha256") == _hash_of(getattr(variant, "unlabelled", None))
         and [file["sha256"] for file in data.get("direction", [])]

@@ -113,7 +113,7 @@ def test_two_configs_of_one_name_are_refused(tmp_path: Path) -> None:
 
 def test_a_variant_whose_parent_failed_is_not_measured_with_an_older_one(clone: Path) -> None:
     (clone / "parent.yaml").write_text("kind: tfidf\nmax_ngrams: 2\n", encoding="utf-8")
-    (clone / "child.yaml").write_text("kind: quantised\nmodel: models/parent\n", encoding="utf-8")
+    (clone / "child.yaml").write_text("kind: encoder\nencoder: x\nteachers: [models/parent]\n", encoding="utf-8")
     assert benchmark("child.yaml", "parent.yaml", "one.yaml") == 1
     assert found(clone)["failures"]["child"] == "needs parent, which failed"
 

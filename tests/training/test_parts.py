@@ -23,7 +23,7 @@ from training.calibration import fit_temperature
 from training.config import EncoderVariant, TfidfVariant
 from training.data import load_splits
 from training.encoders import WEIGHTS, find_encoder
-from training.onnx_graph import store_in_half
+from training.onnx_graph import quantise, store_in_half
 from training.train import _run_key
 
 
@@ -155,3 +155,30 @@ def test_without_the_hub_the_wheel_gives_the_default_encoder(monkeypatch: pytest
 
 def test_the_seeds_are_where_the_configs_expect_them() -> None:
     assert all((SEEDS.parent / name).is_file() for name in TfidfVariant(name="x").annotations)
+
+
+def test_8_bit_products_are_near_those_of_the_weights_whatever_stands_beside_a_row() -> None:
+    rng = np.random.default_rng(3)
+    weights = {name: rng.normal(size=(96, 128)).astype(np.float32) for name in ("first", "second")}
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", name], [f"{name}_out"]) for name in weights],
+        "graph",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", "tokens", 96])],
+        [helper.make_tensor_value_info(f"{name}_out", TensorProto.FLOAT, ["batch", "tokens", 128]) for name in weights],
+        [numpy_helper.from_array(value, name) for name, value in weights.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    quantise(model)
+    onnx.checker.check_model(model)
+    session = ort.InferenceSession(model.SerializeToString())
+    x = rng.normal(size=(2, 5, 96)).astype(np.float32)
+    x[0, 0] *= 1000  # an outlier, which must cost its own row alone
+    x[1, 4] = 0
+    for name, found in zip(weights, session.run(None, {"x": x}), strict=True):
+        expected = x @ weights[name]
+        assert not np.array_equal(found, expected)
+        for row, exact in zip(found[0], expected[0], strict=True):
+            assert np.corrcoef(row, exact)[0, 1] > 0.999
+        assert np.allclose(found[1, 4], 0)
+    alone = session.run(None, {"x": x[:1, 1:2]})[0]
+    assert np.allclose(alone, session.run(None, {"x": x})[0][:1, 1:2], atol=1e-4)

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
 import yaml
@@ -229,35 +228,6 @@ def test_a_frozen_encoder_trains_and_scores_on_the_cpu(
     assert load_classifier(open_model(tmp_path / "frozen")).score(TEXTS[:1]) == pytest.approx(scores[:1], abs=1e-5)
     with pytest.raises(DetenteError, match="is no encoder"):
         load_classifier(open_model(tmp_path / "frozen"), "torch-cpu")
-
-
-def test_a_quantised_model_keeps_its_parents_weights_and_nearly_its_scores(
-    train: Callable[..., int], tmp_path: Path, tiny_model: Path
-) -> None:
-    assert train("int8", kind="quantised", model=str(tiny_model)) == 0
-    parent, child = open_model(tiny_model), open_model(tmp_path / "int8")
-    assert "model.safetensors" not in child.manifest["files"]
-    assert child.manifest["data"]["parents"] == [parent.version]
-    single, eight_bit = (load_classifier(model).score(TEXTS) for model in (parent, child))
-    assert not np.array_equal(single, eight_bit)
-    assert eight_bit == pytest.approx(single, abs=0.02)
-    with pytest.raises(DetenteError, match="is no encoder"):
-        load_classifier(child, "torch-cpu")
-
-
-def test_a_quantised_model_is_not_measured_on_what_its_parent_learned(
-    train: Callable[..., int], tiny_model: Path, turned: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert train("int8", kind="quantised", model=str(tiny_model), annotations=[str(turned)]) == 1
-    assert "was trained on 36 sentences that are held out here" in capsys.readouterr().err
-
-
-def test_only_an_encoder_can_be_quantised(
-    train: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert train("words", kind="tfidf", min_documents=1) == 0
-    assert train("int8", kind="quantised", model=str(tmp_path / "words")) == 1
-    assert "of kind tfidf; only an encoder can be quantised" in capsys.readouterr().err
 
 
 def test_if_changed_trains_only_when_config_or_data_changed(

@@ -1,4 +1,4 @@
-"""The commands `python -m eval MODEL… [--on FILE…]` and `python -m eval benchmark CONFIG…`."""
+"""The commands `python -m eval MODEL… [--on FILE…]`, `python -m eval benchmark` and `python -m eval throughput`."""
 
 import argparse
 import sys
@@ -23,6 +23,10 @@ def main(arguments: list[str] | None = None) -> int:
             from eval.benchmark import command
 
             return command(given[1:])
+        if given[:1] == ["throughput"]:
+            from eval.throughput import throughput
+
+            return throughput(given[1:])
         _evaluate(given)
     except DetenteError as error:
         for line in str(error).splitlines():
@@ -36,7 +40,7 @@ def _evaluate(arguments: list[str]) -> None:
         prog="python -m eval",
         description="Measure exported models: macro-F1 and more with 95 % intervals, calibration, slices, confident "
         "errors, behaviour. Further models are compared with the first. `python -m eval benchmark --help` tells how to "
-        "train and benchmark variants.",
+        "train and benchmark variants, `python -m eval throughput --help` how to time models.",
     )
     parser.add_argument("models", type=Path, nargs="+", metavar="MODEL", help="model directories, the reference first")
     add_sets(parser)

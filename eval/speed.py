@@ -1,4 +1,7 @@
-"""Times one way to run one model, in a process of its own: `python -m eval.speed MODEL WAY WORK.json`.
+"""Times one way to run one model, in a process of its own.
+
+`python -m eval.speed MODEL WAY WORK.json` times sentences and articles that are in memory, `python -m eval.speed MODEL
+WAY ARTICLES.jsonl SCORED.jsonl` goes from a file of articles to a file of scored ones.
 
 Ways: `cpu` (ONNX Runtime), a torch device such as `cuda`, and `pipeline-N`, the transformers pipeline at batch size N,
 which is what a notebook would do. Imports little, since its peak memory is one of the figures.
@@ -19,13 +22,21 @@ Label = Callable[[Sequence[str]], list[str]]
 
 
 def main() -> None:
-    """Time the way and print the figures as one JSON line. With no sentences to time, label one article and end."""
-    model, way, work = Path(sys.argv[1]), sys.argv[2], json.loads(Path(sys.argv[3]).read_text(encoding="utf-8"))
+    """Time the way and print the figures as one JSON line."""
+    model, way = Path(sys.argv[1]), sys.argv[2]
+    if len(sys.argv) > 4:  # noqa: PLR2004 - two files
+        _end_to_end(model, way, Path(sys.argv[3]), Path(sys.argv[4]))
+    else:
+        _in_memory(model, way, json.loads(Path(sys.argv[3]).read_text(encoding="utf-8")))
+
+
+def _in_memory(model: Path, way: str, work: dict[str, Any]) -> None:
+    """With no sentences to time, label one article and end."""
     label = _pipeline(model, int(way.removeprefix(PIPELINE))) if way.startswith(PIPELINE) else _classifier(model, way)
     sentences, articles = work["sentences"], work["articles"]
     label((sentences or articles[0])[:_WARM_UP])
     if not sentences:
-        return
+        return None
     started = time.perf_counter()
     labels = label(sentences)
     seconds = time.perf_counter() - started
@@ -37,6 +48,59 @@ def main() -> None:
         "labels": labels,
     }
     print(json.dumps(figures))  # noqa: T201 - what the benchmark reads
+
+
+def _end_to_end(model: Path, way: str, articles: Path, scored: Path) -> None:
+    """Score a file of articles once the model is loaded and warm; print sentences, seconds and peak memory."""
+    score = (
+        _notebook(model, way, articles, scored) if way.startswith(PIPELINE) else _command(model, way, articles, scored)
+    )
+    started = time.perf_counter()
+    sentences = score()
+    seconds = time.perf_counter() - started
+    print(json.dumps({"sentences": sentences, "seconds": seconds, "peak_mb": _peak_mb()}))  # noqa: T201
+
+
+def _command(model: Path, device: str, articles: Path, scored: Path) -> Callable[[], int]:
+    """What `detente score ARTICLES --out SCORED` does."""
+    from detente.articles import Article, read_articles
+    from detente.scoring import Scorer
+    from detente.writers import OutputFormat, open_writer
+
+    scorer = Scorer(model, device)
+    scorer.score_sentences(["Talks resume on Monday."] * _WARM_UP)
+
+    def score() -> int:
+        sentences = 0
+        good = (one for one in read_articles([articles]) if isinstance(one, Article))
+        with open_writer(scored, OutputFormat.JSONL) as write:
+            for article in scorer.score_articles(good):
+                write(article)
+                sentences += len(article.sentences)
+        return sentences
+
+    return score
+
+
+def _notebook(model: Path, way: str, articles: Path, scored: Path) -> Callable[[], int]:
+    """The same with the transformers pipeline over the same sentences, in the order in which they come."""
+    from detente.sentences import split_sentences
+
+    label = _pipeline(model, int(way.removeprefix(PIPELINE)))
+    label(["Talks resume on Monday."] * _WARM_UP)
+
+    def score() -> int:
+        records = [json.loads(line) for line in articles.read_text(encoding="utf-8").splitlines()]
+        spans = [split_sentences(record["text"]) for record in records]
+        texts = [r["text"][start:end] for r, found in zip(records, spans, strict=True) for start, end in found]
+        labels = iter(label(texts))
+        with scored.open("w", encoding="utf-8") as file:
+            for record, found in zip(records, spans, strict=True):
+                sentences = [{"start": start, "end": end, "label": next(labels)} for start, end in found]
+                file.write(json.dumps({"id": record["id"], "sentences": sentences}) + "\n")
+        return len(texts)
+
+    return score
 
 
 def _latencies(label: Label, inputs: Sequence[Sequence[str]]) -> list[float]:

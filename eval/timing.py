@@ -121,10 +121,20 @@ def _timed(model: Path, way: str, work: Path, cold: Path) -> dict[str, Any]:
     else:
         _run(["-m", "eval.speed", str(model), way, str(cold)])
     seconds = time.perf_counter() - started
-    printed = _run(["-m", "eval.speed", str(model), way, str(work)]).splitlines()
+    return {**run_timed(model, way, work), "cold_start_s": seconds}
+
+
+def run_timed(model: Path, way: str, *files: Path) -> dict[str, Any]:
+    """The figures that `eval.speed` prints for one way, run in a process of its own.
+
+    Raises:
+        DetenteError: it failed.
+    """
+    printed = _run(["-m", "eval.speed", str(model), way, *map(str, files)]).splitlines()
     if not printed:
         raise DetenteError("it ended without a figure")
-    return {**json.loads(printed[-1]), "cold_start_s": seconds}
+    figures: dict[str, Any] = json.loads(printed[-1])
+    return figures
 
 
 def _run(arguments: list[str]) -> str:

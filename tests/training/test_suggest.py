@@ -103,6 +103,27 @@ def test_a_bad_article_is_named_and_the_others_are_read(
     assert "feed.jsonl:11: no text" in caplog.text
 
 
+def test_a_line_that_cannot_be_read_is_named_and_the_others_are_read(
+    tiny_model: Path, clone: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (clone / "pool.txt").write_bytes(b"Four lorries crossed the bridge.\n\xff\xfe broken\n")
+    (task,) = _suggest(tiny_model, clone / "pool.txt", "--lines", "--strategy", "margin")
+    assert task.text == "Four lorries crossed the bridge."
+    assert "pool.txt:2: invalid UTF-8" in caplog.text
+
+
+def test_a_model_without_vectors_is_refused_before_the_work(
+    tmp_path: Path, clone: Path, sample_file: Path, capsys: pytest.CaptureFixture
+) -> None:
+    config = tmp_path / "words.yaml"
+    config.write_text(f"kind: tfidf\nannotations: ['{sample_file}']\nmin_documents: 1\n", encoding="utf-8")
+    assert main([str(config), "--out", str(clone / "words")]) == 0
+    pool = _articles(clone)
+    assert main(["suggest", str(pool), "--model", "words", "--out", "tasks.jsonl"]) == 2
+    assert "of kind tfidf, which gives no sentence vectors; add --strategy margin" in capsys.readouterr().err
+    assert len(_suggest(clone / "words", pool, "--n", "4", "--strategy", "margin")) == 4
+
+
 def test_a_pool_without_new_sentences_leaves_an_earlier_task_file_alone(
     tiny_model: Path, clone: Path, sample: list[Annotation], capsys: pytest.CaptureFixture
 ) -> None:

@@ -174,8 +174,10 @@ def _scores(
 def _slips(read: Annotations, scores: Scores) -> list[Finding]:
     findings = []
     for slip in likely_slips(scores, np.array(read.label_ids())):
+        row = read.rows[slip.row]
         found = f"{LABELS[slip.likelier]} {slip.likelier_score:.2f}, its own label {slip.given_score:.2f}"
-        findings.append(_finding("warning", "likely slip", read.rows[slip.row], read.places[slip.row], found))
+        found += "; marked as not sure" if row.sure == "0" else ""
+        findings.append(_finding("warning", "likely slip", row, read.places[slip.row], found))
     return findings
 
 
@@ -183,7 +185,7 @@ def _drift(files: Sequence[Path], shares: Sequence[LabelShares]) -> list[Finding
     findings = []
     for one in shares:
         if one.is_drift:
-            found = f"labels are given otherwise than in {one.against}: Cramér's V {one.effect:.2f}, beyond chance"
+            found = f"other shares of labels than in {one.against}: Cramér's V {one.effect:.2f}, more than chance makes"
             where = ", ".join(map(str, files)) if one is shares[0] else one.part
             findings.append(Finding("warning", "drift", where, found))
     return findings

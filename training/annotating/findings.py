@@ -23,7 +23,8 @@ ADVICE: Final = {
     "contradiction": "training refuses one text with two labels; decide on one, or delete the row",
     "near-duplicate": "nearly the same text with two labels; look whether the difference is worth another label",
     "likely slip": "other annotations contradict these labels; read them again, the first ones first",
-    "drift": "look whether the sentences differ, or how they were labelled",
+    "drift": "sentences of another kind, suggested ones too, have other shares; if they are of one kind, labels are "
+    "used differently",
 }
 _SHOWN: Final = 20
 _PARTS_SHOWN: Final = 10

@@ -16,14 +16,13 @@ from detente.annotations import read_annotations, text_fingerprint
 from detente.articles import Article, BadArticle, article_files, read_articles
 from detente.atomic import check_writable
 from detente.errors import DetenteError, UsageError
-from detente.files import open_input, read_lines
+from detente.files import MAX_LINE, open_input, read_lines
 from detente.labels import LABELS, Label
 from detente.model import ModelDirectory, default_model_path, open_model, training_texts
 from detente.scoring import Scorer
 from training.annotating import selection
 from training.annotating.pool import Pool
 from training.annotating.tasks import Task, write_tasks
-from training.annotating.vectors import check_has_encoder, sentence_vectors
 from training.config import Variant
 
 log = logging.getLogger(__name__)
@@ -48,8 +47,9 @@ def command(arguments: list[str]) -> int:
         raise UsageError(f"--n is {options.n}; expected at least 1")
     check_writable(options.out)
     model = open_model(options.model)
-    if options.strategy in _NEED_VECTORS:
-        check_has_encoder(model, "add --strategy margin, which needs none")
+    if options.strategy in _NEED_VECTORS and model.manifest["kind"] != "encoder":
+        kind = f"{options.model}: is of kind {model.manifest['kind']}, which gives no sentence vectors"
+        raise UsageError(f"{kind}; add --strategy margin, which needs none")
     annotated = read_annotations([*map(Path, Variant.annotations), *options.annotated]).texts()
     known = {text_fingerprint(text) for text in annotated}
     if not options.also_learned:
@@ -59,7 +59,8 @@ def command(arguments: list[str]) -> int:
     candidates = pool.candidates(annotated)
     chosen = _choose(options, pool, candidates, model)
     if not chosen:
-        raise DetenteError(f"no sentence to choose among {pool.read:,}: {_listed(pool)}")
+        hint = "" if options.also_learned else "; --also-learned takes what the model has learned without annotation"
+        raise DetenteError(f"no sentence to choose among {pool.read:,}: {_listed(pool)}{hint}")
     # In random order, so that those who stop half-way have annotated a fair part.
     chosen.sort(key=lambda task: _random(options.seed + 1, task.text))
     write_tasks(options.out, chosen)
@@ -94,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _fill(pool: Pool, options: argparse.Namespace) -> int:
-    """Put all sentences into the pool; returns how many articles could not be read, each of which is named."""
+    """Put all sentences into the pool; returns how many articles or lines could not be read, each named."""
     unreadable = 0
     scorer = Scorer(options.model)
     columns = (TextColumn("{task.completed:,} sentences scored"), TimeElapsedColumn())
@@ -144,17 +145,20 @@ def _from_articles(paths: Sequence[Path], scorer: Scorer) -> Iterator[Task | Bad
     yield from bad
 
 
-def _from_lines(paths: Sequence[Path], scorer: Scorer) -> Iterator[Task]:
+def _from_lines(paths: Sequence[Path], scorer: Scorer) -> Iterator[Task | BadArticle]:
     """The lines of text files, each a sentence that stands for itself."""
     for path in paths:
         with open_input(path) as file:
             lines = enumerate(read_lines(file), start=1)
             while held := list(islice(lines, _LINES_HELD)):
-                try:
-                    texts = {number: (raw or b"").decode().strip() for number, raw in held}
-                except UnicodeDecodeError as error:
-                    place = f"{path}: lines {held[0][0]:,} to {held[-1][0]:,}"
-                    raise DetenteError(f"{place} hold invalid UTF-8; save the file as UTF-8") from error
+                texts: dict[int, str] = {}
+                for number, raw in held:
+                    try:
+                        texts[number] = (raw or b"").decode("utf-8-sig").strip()
+                    except UnicodeDecodeError:
+                        yield BadArticle(f"{path}:{number}", "invalid UTF-8; save the file as UTF-8")
+                    if raw is None:
+                        yield BadArticle(f"{path}:{number}", f"the line is longer than {MAX_LINE:,} bytes")
                 texts = {number: text for number, text in texts.items() if text}
                 for (number, text), row in zip(texts.items(), scorer.score_sentences([*texts.values()]), strict=True):
                     escalation, de_escalation, neutral = (round(float(score), 4) for score in row)
@@ -187,6 +191,8 @@ def _choose(
         return [task for label, quota in zip(LABELS, wanted, strict=True) for _, task in candidates[label][:quota]]
     first = [candidates[label][: quota * _CANDIDATES] for label, quota in zip(LABELS, wanted, strict=True)]
     texts = [task.text for entries in first for _, task in entries]
+    from training.annotating.vectors import sentence_vectors  # torch takes seconds to import
+
     vectors = sentence_vectors(model.path, texts, model.manifest["max_length"])
     chosen: list[Task] = []
     for entries, quota in zip(first, wanted, strict=True):
@@ -208,7 +214,7 @@ def _sum_up(options: argparse.Namespace, pool: Pool, chosen: list[Task], unreada
     guesses = [task.guess for task in chosen]
     margins = selection.margin(np.array([task.scores for task in chosen]))
     by_guess = ", ".join(f"{label} {guesses.count(label)} of {pool.by_guess[label]:,}" for label in LABELS)
-    lines = [f"read: {pool.read:,} sentences" + (f"; {unreadable:,} articles were bad" if unreadable else "")]
+    lines = [f"read: {pool.read:,} sentences" + (f"; {unreadable:,} that could not be read" if unreadable else "")]
     lines += [f"left out: {_listed(pool)}"]
     lines += [f"chosen: {len(chosen):,} of {options.n:,} asked for, by guess: {by_guess}"]
     lines += [f"mean margin: {margins.mean():.3f}, of the pool {pool.margins / pool.by_guess.total():.3f}"]

@@ -12,25 +12,12 @@ from rich.progress import track
 from transformers import AutoTokenizer
 from transformers.utils import logging
 
-from detente.errors import UsageError
-from detente.model import ModelDirectory
 from training.export import batched_logits
 from training.frozen import FrozenClassifier
 
 Vectors = npt.NDArray[np.float32]
 # Between two steps of the progress bar.
 _CHUNK: Final = 512
-
-
-def check_has_encoder(model: ModelDirectory, instead: str) -> None:
-    """Find out before the work that a model gives no sentence vectors; `instead` says what would do without them.
-
-    Raises:
-        UsageError: it has no encoder's weights.
-    """
-    kind = model.manifest["kind"]
-    if kind != "encoder":
-        raise UsageError(f"{model.path}: is of kind {kind}, which gives no sentence vectors; {instead}")
 
 
 def sentence_vectors(folder: Path, texts: Sequence[str], max_length: int) -> Vectors:

@@ -48,12 +48,14 @@ class Annotation:
 class Annotations:
     """The checked content of one or more annotation files.
 
-    `dropped` counts exact duplicates, `unlabelled` the rows without a label that were left out.
+    `dropped` counts exact duplicates, `unlabelled` the rows without a label that were left out. `places` says of each
+    row where it stands, `file:line`, if it was read.
     """
 
     rows: tuple[Annotation, ...]
     dropped: int = 0
     unlabelled: int = 0
+    places: tuple[str, ...] = ()
 
     def in_split(self, split: str) -> "Annotations":
         """Those whose `split` is the one given."""
@@ -115,7 +117,7 @@ def read_annotations(paths: Sequence[Path], *, leave_out_unlabelled: bool = Fals
         if checker.read == before:
             checker.problems.append(f"{path}: no annotations in it; expected one row a sentence")
     raise_problems(checker.problems)
-    return Annotations(tuple(checker.rows), checker.dropped, checker.unlabelled)
+    return Annotations(tuple(checker.rows), checker.dropped, checker.unlabelled, tuple(checker.places))
 
 
 def write_annotations(path: Path, rows: Sequence[Annotation]) -> None:
@@ -177,6 +179,7 @@ class _Checker:
 
     def __init__(self) -> None:
         self.rows: list[Annotation] = []
+        self.places: list[str] = []
         self.problems: list[str] = []
         self.read = 0
         self.dropped = 0
@@ -209,7 +212,8 @@ class _Checker:
             elif not twin.split:
                 # The sentence is held out by one of the files, so it must not be dealt out anew by the other.
                 self.dropped += 1
-                self.rows[self.rows.index(twin)] = row
+                index = self.rows.index(twin)
+                self.rows[index], self.places[index] = row, where
                 self._texts[key] = (where, row)
             elif twin.split != row.split:
                 found = f"this text is in split {row.split or '(none)'} here and {twin.split or '(none)'} at {place}"
@@ -225,6 +229,7 @@ class _Checker:
             found = f"group {row.group!r} is in split {row.split or '(none)'} here and {split or '(none)'} at {place}"
             self.problems.append(f"{where}: {found}; a group must stay in one split")
         self.rows.append(row)
+        self.places.append(where)
 
 
 def _field_problems(record: Mapping[str, Any]) -> Iterator[str]:

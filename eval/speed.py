@@ -36,7 +36,7 @@ def _in_memory(model: Path, way: str, work: dict[str, Any]) -> None:
     sentences, articles = work["sentences"], work["articles"]
     label((sentences or articles[0])[:_WARM_UP])
     if not sentences:
-        return None
+        return
     started = time.perf_counter()
     labels = label(sentences)
     seconds = time.perf_counter() - started

@@ -14,8 +14,10 @@ from training.lineage import is_current
 
 # Module and function, which takes the arguments behind the name and returns the exit code.
 _COMMANDS: Final = {
+    "suggest": "training.annotating.suggest:command",
     "export": "training.annotating.hand_out:command",
     "import": "training.annotating.take_back:command",
+    "check": "training.annotating.check:command",
     "promote": "training.promotion:promote",
     "rollback": "training.promotion:rollback",
 }

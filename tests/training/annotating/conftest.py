@@ -9,7 +9,7 @@ import pytest
 from detente.annotations import Annotation, read_annotations
 from training.__main__ import main
 
-FILES = Path(__file__).parent.parent / "files"
+FILES = Path(__file__).parent / "files"
 ALDER = "Brevia shelled the harbour of Port Alder overnight."
 BRIDGE = "The minister of Caldova opened a new bridge over the Tamm."
 

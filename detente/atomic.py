@@ -3,7 +3,7 @@
 import contextlib
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,6 +23,22 @@ def check_writable(path: Path) -> None:
         raise UsageError(f"{path}: cannot be written: there is no folder {folder}")
     if not os.access(folder, os.W_OK):
         raise UsageError(f"{path}: cannot be written: no permission to write to {folder}")
+
+
+def check_outputs(files: Sequence[Path], *outputs: Path | None) -> None:
+    """Find out before the work that an output cannot be written, or would destroy an input or another output.
+
+    Raises:
+        UsageError: so it is.
+    """
+    taken = {file.resolve(): "among the files to read" for file in files}
+    for path in outputs:
+        if path is None:
+            continue
+        if path.resolve() in taken:
+            raise UsageError(f"{path}: is {taken[path.resolve()]} and would be overwritten; write to another place")
+        check_writable(path)
+        taken[path.resolve()] = "given for another output"
 
 
 @contextlib.contextmanager

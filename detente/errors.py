@@ -1,5 +1,6 @@
 """The one exception type of the project: an error written for the person who caused it."""
 
+import sys
 from collections.abc import Sequence
 from typing import Final
 
@@ -30,3 +31,8 @@ def raise_problems(problems: Sequence[str]) -> None:
         more = len(problems) - _PROBLEMS_SHOWN
         tail = [f"… and {more} more problems like these"] if more > 0 else []
         raise DetenteError("\n".join([*problems[:_PROBLEMS_SHOWN], *tail]))
+
+
+def complain(message: str) -> None:
+    """Tell the person at the command `detente` something on standard error, one line."""
+    sys.stderr.write(f"detente: {printable(message)}\n")

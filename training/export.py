@@ -24,15 +24,17 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from detente.annotations import text_fingerprint
 from detente.errors import UsageError
 from detente.labels import LABELS
-from detente.model import MANIFEST, MANIFEST_FORMAT, TRAINING_TEXTS, file_sha256
+from detente.model import MANIFEST, MANIFEST_FORMAT, TRAINING_TEXTS, default_model_path, file_sha256
 from training.onnx_graph import write_onnx
 
 CARD: Final = "README.md"
 _LIBRARIES: Final = ("torch", "transformers", "accelerate", "datasets", "tokenizers", "scikit-learn", "onnxruntime")
 
 
-def checked_target(path: Path) -> Path:
-    """Where a model directory may be written: nowhere that holds anything but a model. Its parent is made.
+def checked_target(path: Path, name: str, *, replace: bool) -> Path:
+    """Where the model `name` may be written: nowhere that holds anything but a model. Its parent is made.
+
+    An earlier model of the same name gives way; another one and the default model only with `replace`.
 
     Raises:
         UsageError: something else stands there, or it cannot be written.
@@ -40,6 +42,10 @@ def checked_target(path: Path) -> Path:
     target = path.resolve()
     if target.exists() and not (target.is_dir() and ((target / MANIFEST).is_file() or not any(target.iterdir()))):
         raise UsageError(f"{path}: is there already and is no model directory; write to another place")
+    is_default = target == default_model_path().resolve()
+    if (target / MANIFEST).is_file() and not replace and (is_default or _name_of(target) != name):
+        other = "the default model" if is_default else f"the model {_name_of(target)}"
+        raise UsageError(f"{path}: holds {other}; write elsewhere with --out, or give --replace, too")
     inside = next((parent for parent in target.parents if (parent / MANIFEST).is_file()), None)
     if inside:
         raise UsageError(f"{path}: lies inside the model directory {inside}, which it would spoil; write beside it")
@@ -50,6 +56,14 @@ def checked_target(path: Path) -> Path:
     if not os.access(target.parent, os.W_OK):
         raise UsageError(f"{path}: cannot be written: no permission to write to {target.parent}")
     return target
+
+
+def _name_of(directory: Path) -> str | None:
+    try:
+        name: str | None = json.loads((directory / MANIFEST).read_text(encoding="utf-8")).get("name")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return name
 
 
 @contextmanager
@@ -152,7 +166,7 @@ class Facts:
 def write_training_texts(texts: Sequence[str], inherited: frozenset[str], directory: Path) -> None:
     """Fingerprints of the sentences trained on, so that an evaluation can tell overlap without having the texts.
 
-    `inherited` are those of teachers, whose scores carry what they learned from them.
+    `inherited` are those of teachers, whose scores carry what they learned from them, and of the model started from.
     """
     fingerprints = sorted({text_fingerprint(text) for text in texts} | inherited)
     (directory / TRAINING_TEXTS).write_text("\n".join(fingerprints) + "\n", encoding="ascii")

@@ -13,7 +13,9 @@ from training.config import QUICK, EncoderVariant, Variant, read_variant
 from training.lineage import is_current
 
 # Each in a module of its own, whose function `command` takes the arguments behind the name and returns the exit code.
-_COMMANDS: Final[dict[str, str]] = {}
+_COMMANDS: Final[dict[str, str]] = {
+    "simulate": "training.annotating.simulate",
+}
 
 
 def main(arguments: list[str] | None = None) -> int:

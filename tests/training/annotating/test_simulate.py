@@ -1,9 +1,14 @@
+import json
 import math
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
+from detente.annotations import Annotation, write_annotations
+from detente.labels import LABELS
 from training.__main__ import main
 from training.annotating.simulate import Curves, Pool, _chart, _table, _to_json, random, simulate
 
@@ -59,6 +64,23 @@ def test_table_and_figures_say_how_many_were_needed(curves: Curves) -> None:
 def test_the_chart_is_one_whole_svg_whatever_the_pool_is_called(curves: Curves, pool: Pool) -> None:
     odd = Curves(Pool("a<b$c", *list(vars(pool).values())[1:]), curves.annotations, curves.macro_f1, curves.whole)
     assert ET.fromstring(_chart([curves, odd])).tag.endswith("svg")  # noqa: S314 - our own
+
+
+def test_the_command_writes_chart_and_figures_but_no_sentence(
+    tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    acts = ("Gunners fired on bridge", "Both sides signed accord", "The museum opened wing")
+    rows = [Annotation(f"m{n}", f"{acts[n % 3]} number {n}.", LABELS[n % 3]) for n in range(240)]
+    write_annotations(tmp_path / "mine.jsonl", rows)
+    config = {"kind": "frozen", "encoder": str(tiny_encoder), "annotations": [str(tmp_path / "mine.jsonl")]}
+    (tmp_path / "frozen.yaml").write_text(yaml.safe_dump({**config, "max_length": 32}), encoding="utf-8")
+    monkeypatch.setattr("training.annotating.simulate._CONFIG", tmp_path / "frozen.yaml")
+    chart, figures = tmp_path / "chart.svg", tmp_path / "figures.json"
+    assert main(["simulate", "--out", str(chart), "--json", str(figures), "--up-to", "150", "--seeds", "2"]) == 0
+    assert [one["pool"] for one in json.loads(figures.read_text(encoding="utf-8"))] == ["seeds"]
+    written = chart.read_text(encoding="utf-8") + figures.read_text(encoding="utf-8") + capsys.readouterr().out
+    assert not any(act in written for act in acts)
+    assert main(["simulate", "--out", str(chart), "--up-to", "1000"]) == 2
 
 
 def test_too_few_rounds_are_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,7 +4,6 @@ import json
 import re
 import shlex
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,9 @@ from tests.conftest import ROOT
 
 def _lines() -> list[list[str]]:
     text = (ROOT / "docs" / "retraining.md").read_text(encoding="utf-8")
-    return [shlex.split(line) for block in re.findall(r"^```\n(.*?)^```", text, re.S | re.M) for line in block.splitlines()]
+    return [
+        shlex.split(line) for block in re.findall(r"^```\n(.*?)^```", text, re.S | re.M) for line in block.splitlines()
+    ]
 
 
 def _run(words: list[str]) -> int:
@@ -71,8 +72,6 @@ def clone(
     for number in range(0, len(texts), 20):
         (tmp_path / "archive" / f"{number}.txt").write_text("\n".join(texts[number : number + 20]), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    for module in ("suggest", "check"):
-        monkeypatch.setattr(f"training.annotating.{module}.default_model_path", lambda: Path("models/default"))
     return tmp_path
 
 

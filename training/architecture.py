@@ -14,22 +14,33 @@ def keep_layers(model: PreTrainedModel, count: int) -> None:
     Raises:
         DetenteError: it has fewer layers, or none that can be told from its configuration.
     """
-    config, total = model.config, getattr(model.config, "num_hidden_layers", 0)
-    stacks = [
-        (parent, name)
-        for parent in model.modules()
-        for name, child in parent.named_children()
-        if isinstance(child, torch.nn.ModuleList) and len(child) == total
-    ]
-    if not 1 <= count <= total or len(stacks) != 1:
+    parent, name = layer_stack(model)
+    layers, config = getattr(parent, name), model.config
+    total = len(layers)
+    if not 1 <= count <= total:
         raise DetenteError(f"layers is {count}; {config.model_type} has {total} that can be chosen from")
     kept = np.linspace(0, total - 1, count).round().astype(int)
-    parent, name = stacks[0]
-    layers = getattr(parent, name)
     setattr(parent, name, torch.nn.ModuleList([layers[int(index)] for index in kept]))
     if getattr(config, "layer_types", None):
         config.layer_types = [config.layer_types[int(index)] for index in kept]
     config.num_hidden_layers = count
+
+
+def layer_stack(model: PreTrainedModel) -> tuple[torch.nn.Module, str]:
+    """The module that holds the encoder's layers, and the name of its list of them.
+
+    Raises:
+        DetenteError: an architecture that keeps them otherwise.
+    """
+    stacks = [
+        (parent, name)
+        for parent in model.modules()
+        for name, child in parent.named_children()
+        if isinstance(child, torch.nn.ModuleList) and len(child) == getattr(model.config, "num_hidden_layers", 0)
+    ]
+    if len(stacks) != 1:
+        raise DetenteError(f"{model.config.model_type}: its layers cannot be told from its configuration")
+    return stacks[0]
 
 
 def output_layer(model: PreTrainedModel) -> torch.nn.Linear:
@@ -43,6 +54,16 @@ def output_layer(model: PreTrainedModel) -> torch.nn.Linear:
     if not isinstance(layer, torch.nn.Linear):
         raise DetenteError(f"{model.config.model_type}: its classifier does not end in a linear layer")
     return layer
+
+
+def widen_head(model: PreTrainedModel, count: int) -> None:
+    """Give the classifier `count` more logits behind its own, drawn at random as a new head's are, in place."""
+    layer = output_layer(model)
+    more = torch.empty(count, layer.in_features).normal_(std=getattr(model.config, "initializer_range", 0.02))
+    layer.weight = torch.nn.Parameter(torch.cat([layer.weight.detach(), more]))
+    if layer.bias is not None:
+        layer.bias = torch.nn.Parameter(torch.cat([layer.bias.detach(), torch.zeros(count)]))
+    layer.out_features += count
 
 
 def label_head(model: PreTrainedModel) -> PreTrainedModel:

@@ -1,5 +1,7 @@
 """The baseline: TF-IDF over words and word pairs, logistic regression on top. Saved as ONNX, never as a pickle."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import onnx
@@ -11,10 +13,11 @@ from detente.annotations import Annotations
 from training.config import TfidfVariant
 
 
-def fit_baseline(variant: TfidfVariant, train: Annotations) -> Pipeline:
+def fit_baseline(variant: TfidfVariant, train: Annotations, weights: Sequence[float] | None = None) -> Pipeline:
     """Fit on the training split. The pipeline takes lower-case texts: ONNX Runtime lowers them by locale, Python not.
 
-    Term counts stay linear, since skl2onnx's logarithm of them differs from scikit-learn's.
+    Term counts stay linear, since skl2onnx's logarithm of them differs from scikit-learn's. `weights` are the
+    sentences'; without them each counts the same.
     """
     pipeline = Pipeline(
         [
@@ -35,7 +38,7 @@ def fit_baseline(variant: TfidfVariant, train: Annotations) -> Pipeline:
             ),
         ]
     )
-    return pipeline.fit(lowered(train.texts()), train.label_ids())
+    return pipeline.fit(lowered(train.texts()), train.label_ids(), regression__sample_weight=weights)
 
 
 def lowered(texts: list[str]) -> list[str]:

@@ -13,10 +13,16 @@ import yaml
 
 from detente.errors import UsageError
 
+# The model in service, in a clone.
+SERVICE: Final = Path("models/default")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """What every variant says. Paths in `annotations` are relative to the folder that the command runs in."""
+    """What every variant says. Paths are relative to the folder that the command runs in.
+
+    `annotations` are files, each as `annotation_file` reads it.
+    """
 
     name: str
     # Of the exported model (an SPDX identifier), which the encoder's own licence may bind.
@@ -68,8 +74,13 @@ class EncoderVariant(PretrainedVariant):
     scores of the training sentences are learned beside the labels (knowledge distillation, Hinton, Vinyals and Dean
     2015), and those of `unlabelled`, a text file with one sentence a line, if there is one. `direction` are files coded
     in PLOVER or CAMEO, of which only conflict against cooperation is learned.
+
+    `start` is a model directory whose weights it starts from instead of the pretrained encoder's. With `quick` only its
+    upper layers learn on, from the new annotations and a sample of the known ones (`training/quick.py`).
     """
 
+    start: str | None = None
+    quick: bool = False
     layers: int | None = None
     teachers: tuple[str, ...] = ()
     unlabelled: str | None = None
@@ -99,8 +110,36 @@ KINDS: Final[dict[str, type[Variant]]] = {
     "frozen": FrozenVariant,
     "tfidf": TfidfVariant,
 }
+# What `--quick` makes of a config: teachers, and what goes with them, the model that it starts from has had.
+QUICK: Final[dict[str, Any]] = {"quick": True, "epochs": 3, "teachers": (), "unlabelled": None, "direction": ()}
 _SHARES: Final = {"validation_share", "warmup_share", "label_smoothing", "distillation_weight"}
 _MAY_BE_ZERO: Final = {"seed", "weight_decay", "label_balance", "rule_loss_weight", *_SHARES}
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotationFile:
+    """An annotation file, and what each of its sentences weighs in training against 1 for any other."""
+
+    path: Path
+    weight: float = 1.0
+
+
+def annotation_file(given: str) -> AnnotationFile:
+    """Read `FILE` or `FILE=WEIGHT`. If there is a file of the whole name, equals sign and all, that is meant.
+
+    Raises:
+        UsageError: the weight is no positive number.
+    """
+    name, equals, weight = given.rpartition("=")
+    if not equals or Path(given).exists():
+        return AnnotationFile(Path(given))
+    try:
+        number = float(weight)
+    except ValueError:
+        number = math.nan
+    if not (math.isfinite(number) and number > 0):
+        raise UsageError(f"{given}: no such file, and as a weight {weight!r} is no number above 0; write {name}=3")
+    return AnnotationFile(Path(name), number)
 
 
 def read_variant(path: Path) -> Variant:

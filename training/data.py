@@ -1,8 +1,8 @@
 """The three splits that a variant is trained with, and where their sentences came from."""
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,8 +13,8 @@ from detente.annotations import Annotation, Annotations, read_annotations, text_
 from detente.direction import CONTRADICTING_ROOT, read_direction
 from detente.errors import DetenteError, UsageError
 from detente.labels import DE_ESCALATION_ID, ESCALATION_ID, LABELS
-from detente.model import file_sha256
-from training.config import Variant
+from detente.model import ModelDirectory, file_sha256, training_texts
+from training.config import AnnotationFile, Variant, annotation_file
 from training.heldout import HeldOut, read_held_out
 
 log = logging.getLogger(__name__)
@@ -36,19 +36,30 @@ class Splits:
     unlabelled: tuple[str, ...] = ()
     direction: tuple[tuple[str, int], ...] = ()
     held_out: tuple[HeldOut, ...] = ()
+    # Of annotated sentences, by fingerprint: what they weigh, and which of them stand in no file that the model to
+    # start from was trained with.
+    weights: Mapping[str, float] = field(default_factory=dict)
+    fresh: frozenset[str] = frozenset()
+
+    def train_weights(self) -> list[float]:
+        """What the sentences of `train` weigh, in order, scaled to a mean of 1: only their ratios count."""
+        found = [self.weights.get(text_fingerprint(text), 1.0) for text in self.train.texts()]
+        return [weight * len(found) / sum(found) for weight in found]
 
 
-def load_splits(variant: Variant, more: Sequence[Path] = ()) -> Splits:
+def load_splits(variant: Variant, more: Sequence[str] = (), parent: ModelDirectory | None = None) -> Splits:
     """Read a variant's annotation files and `more` together, and split what has no split of its own.
 
     Sentences with a `split` keep it. The others go to train and validation by group: what is not marked as test is
-    there to learn from, and is measured on files of its own.
+    there to learn from, and is measured on files of its own. What `parent`, the model to start from, has learned is
+    never dealt to validation, whose sentences choose checkpoint and temperature.
 
     Raises:
         DetenteError: a file does not pass the checks, or a split that training needs lacks a label.
         UsageError: there is no such file.
     """
-    paths = [Path(name) for name in variant.annotations] + list(more)
+    files = [annotation_file(name) for name in (*variant.annotations, *more)]
+    paths = [file.path for file in files]
     for path in paths:
         if not path.is_file():
             raise UsageError(f"{path}: no such annotation file (run from the clone's root, or name it differently)")
@@ -60,18 +71,16 @@ def load_splits(variant: Variant, more: Sequence[Path] = ()) -> Splits:
     kept = tuple(row for row in read.rows if row.split == "test" or text_fingerprint(row.text) not in held_out)
     if len(kept) < len(read.rows):
         log.warning("%d sentences dropped that stand in held-out files", len(read.rows) - len(kept))
-    rows = assign_splits(kept, variant.validation_share)
+    rows = assign_splits(kept, variant.validation_share, training_texts(parent) if parent else frozenset())
     splits = {name: Annotations(tuple(r for r in rows if r.split == name)) for name in ("train", "validation", "test")}
     for name in ("train", "validation"):
         absent = set(LABELS) - {row.label for row in splits[name].rows}
         if absent:
             found = f"the {name} split has no {' and no '.join(sorted(absent))}"
             raise DetenteError(f"{', '.join(map(str, paths))}: {found}; add annotations or mark splits")
-    provenance = {
-        "files": [
-            {"name": path.name, "sha256": file_sha256(path), "sentences": len(read_annotations([path]).rows)}
-            for path in paths
-        ],
+    provenance: dict[str, Any] = {"files": []}
+    weights, fresh = _by_file(files, parent, provenance)
+    provenance |= {
         "sentences": {name: len(split.rows) for name, split in splits.items()},
         "dropped_duplicates": read.dropped,
         "fingerprint": read.fingerprint(),
@@ -87,7 +96,27 @@ def load_splits(variant: Variant, more: Sequence[Path] = ()) -> Splits:
         unlabelled=_read_unlabelled(variant, known, provenance),
         direction=direction,
         held_out=measured_on,
+        weights=weights,
+        fresh=fresh,
     )
+
+
+def _by_file(
+    files: Sequence[AnnotationFile], parent: ModelDirectory | None, provenance: dict[str, Any]
+) -> tuple[dict[str, float], frozenset[str]]:
+    """`weights` and `fresh` of `Splits`; a sentence that stands in two files has the greater weight."""
+    learned_from = {file["sha256"] for file in parent.manifest["data"]["files"]} if parent else set()
+    weights: dict[str, float] = {}
+    known: set[str] = set()
+    for file in files:
+        fingerprints = [text_fingerprint(text) for text in read_annotations([file.path]).texts()]
+        found = {"name": file.path.name, "sha256": file_sha256(file.path), "sentences": len(fingerprints)}
+        provenance["files"].append({**found, "weight": file.weight})
+        for fingerprint in fingerprints:
+            weights[fingerprint] = max(file.weight, weights.get(fingerprint, 0.0))
+        if found["sha256"] in learned_from:
+            known.update(fingerprints)
+    return weights, frozenset(weights.keys() - known)
 
 
 def _read_direction(variant: Variant, known: set[str], provenance: dict[str, Any]) -> tuple[tuple[str, int], ...]:
@@ -126,9 +155,15 @@ def _read_unlabelled(variant: Variant, known: set[str], provenance: dict[str, An
     return sentences
 
 
-def assign_splits(rows: Sequence[Annotation], validation_share: float) -> list[Annotation]:
-    """Give every row without a split one of train and validation, whole groups at a time, stratified by label."""
-    undecided = [row for row in rows if not row.split]
+def assign_splits(
+    rows: Sequence[Annotation], validation_share: float, learned: frozenset[str] = frozenset()
+) -> list[Annotation]:
+    """Give every row without a split one of train and validation, whole groups at a time, stratified by label.
+
+    Groups with a sentence whose fingerprint is among `learned` go to train.
+    """
+    known = {row.group for row in rows if text_fingerprint(row.text) in learned}
+    undecided = [row for row in rows if not row.split and row.group not in known]
     labels = [row.label for row in undecided]
     folds = round(1 / validation_share) if validation_share else 0
     enough = folds > 1 and len({row.group for row in undecided}) >= folds and min(map(labels.count, LABELS)) >= folds

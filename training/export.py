@@ -24,7 +24,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from detente.annotations import text_fingerprint
 from detente.errors import UsageError
 from detente.labels import LABELS
-from detente.model import MANIFEST, MANIFEST_FORMAT, TRAINING_TEXTS, file_sha256
+from detente.model import MANIFEST, MANIFEST_FORMAT, TRAINING_TEXTS, default_model_path, file_sha256
 from training.onnx_graph import write_onnx
 
 CARD: Final = "README.md"
@@ -50,6 +50,26 @@ def checked_target(path: Path) -> Path:
     if not os.access(target.parent, os.W_OK):
         raise UsageError(f"{path}: cannot be written: no permission to write to {target.parent}")
     return target
+
+
+def refuse_to_replace(target: Path, name: str) -> None:
+    """Make sure that no model is lost to the new one `name` but an earlier one of its name.
+
+    Raises:
+        UsageError: the directory `target` holds another, or the default model.
+    """
+    is_default = target == default_model_path().resolve()
+    if (target / MANIFEST).is_file() and (is_default or _name_of(target) != name):
+        other = "the default model" if is_default else f"the model {_name_of(target)}"
+        raise UsageError(f"{target}: holds {other}; write elsewhere with --out, or give --replace, too")
+
+
+def _name_of(directory: Path) -> str | None:
+    try:
+        name: str | None = json.loads((directory / MANIFEST).read_text(encoding="utf-8")).get("name")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return name
 
 
 @contextmanager
@@ -152,7 +172,7 @@ class Facts:
 def write_training_texts(texts: Sequence[str], inherited: frozenset[str], directory: Path) -> None:
     """Fingerprints of the sentences trained on, so that an evaluation can tell overlap without having the texts.
 
-    `inherited` are those of teachers, whose scores carry what they learned from them.
+    `inherited` are those of teachers, whose scores carry what they learned from them, and of the model started from.
     """
     fingerprints = sorted({text_fingerprint(text) for text in texts} | inherited)
     (directory / TRAINING_TEXTS).write_text("\n".join(fingerprints) + "\n", encoding="ascii")

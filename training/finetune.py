@@ -29,10 +29,12 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalPrediction, ge
 
 from detente.annotations import Annotations
 from detente.labels import DE_ESCALATION_ID, ESCALATION_ID, LABEL_IDS, LABELS
-from training.architecture import keep_layers, label_head, output_layer
+from detente.model import ModelDirectory
+from training.architecture import keep_layers, label_head, output_layer, widen_head
 from training.config import EncoderVariant
 from training.data import Splits
 from training.encoders import find_encoder
+from training.quick import freeze_lower_layers
 from training.teacher import cpu_has_bf16, teacher_scores
 
 log = logging.getLogger(__name__)
@@ -40,31 +42,30 @@ log = logging.getLogger(__name__)
 NOT_GIVEN: Final = -100  # no label or rule: cross_entropy's ignore_index
 
 
-def fine_tune(variant: EncoderVariant, splits: Splits, run: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def fine_tune(
+    variant: EncoderVariant, splits: Splits, run: Path, parent: ModelDirectory | None
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Fine-tune on the training split; the checkpoint with the best validation macro-F1 is returned, with 3 labels.
 
-    Checkpoints go to the folder `run`; if it has some, training goes on from the last.
+    It starts from the weights of `parent`, if there is one, its label logits among them. Checkpoints go to the folder
+    `run`; if it has some, training goes on from the last.
 
     Raises:
-        DetenteError: the encoder cannot be had.
+        DetenteError: the encoder cannot be had, or has no lower layers that could stay as they are.
     """
-    folder = find_encoder(variant)
     set_seed(variant.seed)  # the classifier's first weights are drawn below, before the Trainer sets it
     rules = sorted({row.rule for row in splits.train.rows} - {""}) if variant.rule_loss_weight else []
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForSequenceClassification.from_pretrained(
-        folder, num_labels=len(LABELS) + len(rules), use_safetensors=True, dtype=torch.float32
-    )
-    if variant.layers:
-        keep_layers(model, variant.layers)
+    model, tokenizer = _started(variant, len(rules), parent)
     output_layer(model)  # told now, not after hours of training
     learned = _learned(variant, splits, tokenizer, rules, run.parent)
+    validation = _validation(splits, tokenizer, rules, variant.max_length)
+    frozen = freeze_lower_layers(model, [*learned["input_ids"], *validation["input_ids"]]) if variant.quick else None
     trainer = Trainer(
         model=model,
         args=_arguments(variant, run, len(learned)),
         train_dataset=learned,
-        eval_dataset=_validation(splits, tokenizer, rules, variant.max_length),
-        data_collator=DataCollatorWithPadding(tokenizer),
+        eval_dataset=validation,
+        data_collator=frozen.collate if frozen else DataCollatorWithPadding(tokenizer),
         compute_loss_func=Loss(variant, label_weights(splits.train.label_ids(), variant.label_balance)),
         compute_metrics=_validation_metrics,
         callbacks=[EarlyStoppingCallback(variant.patience)],
@@ -75,7 +76,28 @@ def fine_tune(variant: EncoderVariant, splits: Splits, run: Path) -> tuple[PreTr
     trainer.train(resume_from_checkpoint=checkpoint)
     # Without the wrapper for mixed precision: what is calibrated and exported computes in fp32.
     trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
+    if frozen:
+        frozen.restore()
     return label_head(trained).cpu().float().eval(), tokenizer
+
+
+def _started(
+    variant: EncoderVariant, rules: int, parent: ModelDirectory | None
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The model that training starts with, and its tokenizer."""
+    if parent:
+        model = AutoModelForSequenceClassification.from_pretrained(
+            parent.path, use_safetensors=True, dtype=torch.float32, local_files_only=True
+        )
+        widen_head(model, rules)
+        return model, AutoTokenizer.from_pretrained(parent.path, local_files_only=True)
+    folder = find_encoder(variant)
+    model = AutoModelForSequenceClassification.from_pretrained(
+        folder, num_labels=len(LABELS) + rules, use_safetensors=True, dtype=torch.float32
+    )
+    if variant.layers:
+        keep_layers(model, variant.layers)
+    return model, AutoTokenizer.from_pretrained(folder)
 
 
 def _last_checkpoint(run: Path) -> str | None:
@@ -130,16 +152,17 @@ def _learned(
 ) -> Any:
     """The training dataset: annotated, direction-coded and, if there are teachers to score them, unlabelled sentences.
 
-    Its `labels` are label id, rule id, direction and the teachers' scores, if any.
+    Its `labels` are label id, rule id, direction, weight and the teachers' scores, if any.
     """
     import datasets
 
     texts = splits.train.texts() + [text for text, _ in splits.direction]
-    targets: list[list[float]] = [[*row, NOT_GIVEN] for row in _targets(splits.train, rules)]
-    targets += [[NOT_GIVEN, NOT_GIVEN, label_id] for _, label_id in splits.direction]
+    annotated = zip(_targets(splits.train, rules), splits.train_weights(), strict=True)
+    targets: list[list[float]] = [[*row, NOT_GIVEN, weight] for row, weight in annotated]
+    targets += [[NOT_GIVEN, NOT_GIVEN, label_id, 1.0] for _, label_id in splits.direction]
     if variant.teachers:
         texts += splits.unlabelled
-        targets += [[NOT_GIVEN] * 3] * len(splits.unlabelled)
+        targets += [[NOT_GIVEN, NOT_GIVEN, NOT_GIVEN, 1.0]] * len(splits.unlabelled)
         scores = teacher_scores([Path(name) for name in variant.teachers], splits, texts, kept)
         targets = [[*own, *row] for own, row in zip(targets, scores.tolist(), strict=True)]
     labels = [[float(target) for target in row] for row in targets]
@@ -152,10 +175,10 @@ def _encoded(texts: list[str], tokenizer: PreTrainedTokenizerBase, max_length: i
 
 
 def _validation(splits: Splits, tokenizer: PreTrainedTokenizerBase, rules: list[str], max_length: int) -> Any:
-    """The validation dataset, whose `labels` are label id, rule id and no direction."""
+    """The validation dataset, whose `labels` are label id, rule id, no direction and a weight of 1."""
     import datasets
 
-    labels = [[float(target) for target in (*row, NOT_GIVEN)] for row in _targets(splits.validation, rules)]
+    labels = [[float(target) for target in (*row, NOT_GIVEN, 1.0)] for row in _targets(splits.validation, rules)]
     encoded = _encoded(splits.validation.texts(), tokenizer, max_length)
     return datasets.Dataset.from_dict({**encoded, "labels": labels})
 
@@ -168,8 +191,9 @@ def _targets(rows: Annotations, rules: list[str]) -> list[tuple[int, int]]:
 class Loss:
     """Cross-entropy over the label logits plus the weighted one over the rule logits, meaned over the batch.
 
-    With teachers, part of the former is taken against their scores. Direction-coded sentences add the cross-entropy
-    between escalation and de-escalation alone, which says nothing of neutral.
+    In both an annotated sentence counts as often as its weight says. With teachers, part of the former is taken against
+    their scores. Direction-coded sentences add the cross-entropy between escalation and de-escalation alone, which says
+    nothing of neutral.
     """
 
     def __init__(self, variant: EncoderVariant, weights: torch.Tensor) -> None:
@@ -180,17 +204,20 @@ class Loss:
         self._direction_weight = variant.direction_weight
 
     def __call__(self, outputs: Any, targets: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:  # noqa: ARG002
-        """`targets` has shape (batch, 3 or 6): label id, rule id, direction and, in training, teachers' scores."""
+        """`targets` has shape (batch, 4 or 7): label id, rule id, direction, weight, and teachers' scores if any."""
         logits = outputs.logits.float()
         of_labels = logits[:, : len(LABELS)]
         labels, rules, directions = (targets[:, column].long() for column in range(3))
-        teacher_scores = targets[:, 3:]
+        weights, teacher_scores = targets[:, 3], targets[:, 4:]
         loss = of_labels.new_zeros(())
         labelled = (labels != NOT_GIVEN).float().mean()
         if labelled > 0:
-            weights = self._weights.to(logits.device)
+            of_label = self._weights.to(logits.device)
+            losses = cross_entropy(
+                of_labels, labels, weight=of_label, label_smoothing=self._smoothing, reduction="none"
+            )
             # By the share of labelled sentences, so that each of them weighs the same whatever else is in its batch.
-            loss = labelled * cross_entropy(of_labels, labels, weight=weights, label_smoothing=self._smoothing)
+            loss = labelled * (weights * losses).sum() / of_label[labels[labels != NOT_GIVEN]].sum()
         if teacher_scores.shape[1]:
             taught = cross_entropy(of_labels, teacher_scores)
             loss = (1 - self._distillation_weight) * loss + self._distillation_weight * taught
@@ -200,7 +227,8 @@ class Loss:
             of_direction = of_labels[:, [ESCALATION_ID, DE_ESCALATION_ID]]
             loss = loss + self._direction_weight * directed * cross_entropy(of_direction, directions)
         if self._rule_weight and (rules != NOT_GIVEN).any():
-            loss = loss + self._rule_weight * cross_entropy(logits[:, len(LABELS) :], rules)
+            losses = cross_entropy(logits[:, len(LABELS) :], rules, reduction="none")
+            loss = loss + self._rule_weight * (weights * losses).sum() / (rules != NOT_GIVEN).sum()
         return loss
 
 

@@ -1,5 +1,6 @@
 """The cheap way with an encoder: it stays frozen, and logistic regression learns from its sentence vectors."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,10 @@ class FrozenClassifier(torch.nn.Module):  # type: ignore[misc]
         return logits
 
 
-def fit_frozen(variant: FrozenVariant, train: Annotations) -> tuple[FrozenClassifier, PreTrainedTokenizerBase]:
-    """Fit the linear layer on the training split.
+def fit_frozen(
+    variant: FrozenVariant, train: Annotations, weights: Sequence[float]
+) -> tuple[FrozenClassifier, PreTrainedTokenizerBase]:
+    """Fit the linear layer on the training split, whose sentences count by their weights.
 
     Raises:
         DetenteError: the encoder cannot be had.
@@ -51,7 +54,7 @@ def fit_frozen(variant: FrozenVariant, train: Annotations) -> tuple[FrozenClassi
     vectors = batched_logits(model.vectors, tokenizer, train.texts(), variant.max_length)
     regression = LogisticRegression(
         C=variant.inverse_regularisation, class_weight="balanced", max_iter=2000, random_state=variant.seed
-    ).fit(vectors, train.label_ids())
+    ).fit(vectors, train.label_ids(), sample_weight=weights)
     with torch.no_grad():
         model.classifier.weight.copy_(torch.from_numpy(regression.coef_))
         model.classifier.bias.copy_(torch.from_numpy(regression.intercept_))

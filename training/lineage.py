@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from detente.errors import DetenteError
-from detente.model import file_sha256, open_model
-from training.config import KINDS, PretrainedVariant, Variant
+from detente.model import ModelDirectory, file_sha256, open_model
+from training.config import KINDS, PretrainedVariant, Variant, annotation_file
 from training.encoders import WEIGHTS
 
 _ROOT: Final = Path(__file__).parent.parent
@@ -26,12 +26,13 @@ def config_of(variant: Variant) -> dict[str, Any]:
 
 
 def parents_of(variant: Variant) -> list[str]:
-    """The versions of the models that a variant learns from or is made of.
+    """The versions of the models that a variant starts from and learns from, in this order.
 
     Raises:
         DetenteError: one of them is not there; it has to be trained first.
     """
-    names = getattr(variant, "teachers", ())
+    start = getattr(variant, "start", None)
+    names = [*([start] if start else []), *getattr(variant, "teachers", ())]
     versions = []
     for name in names:
         try:
@@ -41,17 +42,36 @@ def parents_of(variant: Variant) -> list[str]:
     return versions
 
 
-def is_current(variant: Variant, more: Sequence[Path], out: Path) -> bool:
+def start_of(variant: Variant) -> ModelDirectory | None:
+    """The model whose weights a variant starts from; None if that is the pretrained encoder.
+
+    Raises:
+        DetenteError: it is no whole model directory, or not of the encoder that the config names.
+    """
+    name = getattr(variant, "start", None)
+    if name is None:
+        return None
+    model = open_model(Path(name))
+    if model.manifest["kind"] != "encoder":
+        raise DetenteError(f"{name}: is of kind {model.manifest['kind']}; only an encoder can be started from")
+    for key in ("encoder", "layers"):
+        found, expected = model.manifest.get("config", {}).get(key), getattr(variant, key)
+        if found != expected:
+            raise DetenteError(f"{name}: its {key} is {found}, the config's is {expected}; take a config that agrees")
+    return model
+
+
+def is_current(variant: Variant, more: Sequence[str], out: Path) -> bool:
     """Whether `out` holds a model of this variant, made of the same files, the same parent and the same code."""
     try:
         manifest = open_model(out).manifest
     except DetenteError:
         return False
-    paths = [Path(name) for name in variant.annotations] + list(more)
-    hashes = [file_sha256(path) for path in paths if path.is_file()]
+    files = [annotation_file(name) for name in (*variant.annotations, *more)]
+    hashes = [(file_sha256(file.path), file.weight) for file in files if file.path.is_file()]
     data = manifest["data"]
     same_data = (
-        [file["sha256"] for file in data["files"]] == hashes
+        [(file["sha256"], file.get("weight")) for file in data["files"]] == hashes
         and data.get("unlabelled", {}).get("sha256") == _hash_of(getattr(variant, "unlabelled", None))
         and [file["sha256"] for file in data.get("direction", [])]
         == [_hash_of(n) for n in getattr(variant, "direction", ())]

@@ -26,9 +26,9 @@ from eval.options import add_sets, chosen_sets
 from eval.report import Report, headlines_of
 from eval.run import run_report
 from eval.terminal import show
+from training.config import SERVICE
 from training.export import checked_target
 
-_SERVICE: Final = Path("models/default")
 _AT_FDCWD: Final = -100
 _RENAME_EXCHANGE: Final = 2
 
@@ -151,7 +151,7 @@ def _say(text: str) -> None:
 
 def _add_service(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--service", type=Path, default=_SERVICE, metavar="DIR", help=f"the model in service ({_SERVICE})"
+        "--service", type=Path, default=SERVICE, metavar="DIR", help=f"the model in service ({SERVICE})"
     )
 
 

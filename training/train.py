@@ -19,18 +19,19 @@ from accelerate import PartialState
 from filelock import FileLock, Timeout
 from transformers import PreTrainedModel
 
-from detente.errors import DetenteError
+from detente.errors import DetenteError, UsageError
 from detente.inference import load_classifier
 from detente.labels import LABELS
 from detente.model import ModelDirectory, open_model, training_texts
 from eval.metrics import figures
-from training import baseline, export, finetune, frozen
+from training import baseline, export, finetune, frozen, quick
 from training.architecture import output_layer
 from training.calibration import fit_temperature
 from training.config import EncoderVariant, FrozenVariant, TfidfVariant, Variant
 from training.data import Splits, load_splits
-from training.lineage import code_fingerprint, config_of, encoder_weights, parents_of
+from training.lineage import code_fingerprint, config_of, encoder_weights, parents_of, start_of
 from training.onnx_graph import write_onnx
+from training.teacher import refuse_leak
 
 log = logging.getLogger(__name__)
 
@@ -39,19 +40,29 @@ log = logging.getLogger(__name__)
 _LABELS_KEPT: Final = 0.99
 
 
-def train(variant: Variant, more: Sequence[Path], out: Path, runs: Path) -> dict[str, Any]:
-    """Train a variant on its annotation files and `more`, and write the model directory `out`.
+def train(variant: Variant, more: Sequence[str], out: Path, runs: Path, *, replace: bool = False) -> dict[str, Any]:
+    """Train a variant on its annotation files and `more`, each as `annotation_file` reads it, and write `out`.
 
-    An encoder's checkpoints lie in `runs` until the export is done; the same call after a killed one goes on from the
-    last of them. Returns the held-out figures that the manifest holds, {} on all but the main process.
+    `replace` lets it take the place of any other model. An encoder's checkpoints lie in `runs` until the export is
+    done; the same call after a killed one goes on from the last of them. Returns the held-out figures that the manifest
+    holds, {} on all but the main process.
 
     Raises:
-        DetenteError: bad annotations or configuration, or a parent model that is not there.
+        DetenteError: bad annotations or configuration, or a parent model that is not there or knows what is held out.
+        UsageError: nowhere to write.
     """
     started = time.monotonic()
     out = export.checked_target(out)
-    parents = parents_of(variant)
-    splits = load_splits(variant, more)
+    if not replace:
+        export.refuse_to_replace(out, variant.name)
+    parents, parent = parents_of(variant), start_of(variant)
+    if parent and parent.path.resolve() == out:
+        raise UsageError(f"{out}: is the model to start from; write the new one beside it with --out")
+    splits = load_splits(variant, more, parent)
+    if parent:
+        refuse_leak(parent, splits)
+    if isinstance(variant, EncoderVariant) and variant.quick:
+        splits = quick.rehearsed(splits, variant.seed)
     for key, value in (("parents", parents), ("encoder_sha256", encoder_weights(variant))):
         if value:
             splits.provenance[key] = value
@@ -61,7 +72,7 @@ def train(variant: Variant, more: Sequence[Path], out: Path, runs: Path) -> dict
         case EncoderVariant():
             run = runs / f"{variant.name}-{_run_key(variant, splits)}"
             with _locked(run):
-                held_out = making.encoder(variant, run)
+                held_out = making.encoder(variant, run, parent)
         case FrozenVariant():
             held_out = making.frozen(variant)
         case TfidfVariant():
@@ -76,7 +87,8 @@ def train(variant: Variant, more: Sequence[Path], out: Path, runs: Path) -> dict
 def _run_key(variant: Variant, splits: Splits) -> str:
     """12 hex digits over config and dealt-out data: checkpoints of one must never be gone on from with another."""
     rows = [[asdict(row) for row in split.rows] for split in (splits.train, splits.validation)]
-    parts = [asdict(variant), rows, splits.unlabelled, splits.direction, splits.provenance.get("parents")]
+    parts: list[Any] = [asdict(variant), rows, splits.train_weights(), splits.unlabelled, splits.direction]
+    parts.append(splits.provenance.get("parents"))
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -108,9 +120,9 @@ class _Making:
     started: float
     code: str
 
-    def encoder(self, variant: EncoderVariant, run: Path) -> dict[str, Any]:
+    def encoder(self, variant: EncoderVariant, run: Path, parent: ModelDirectory | None) -> dict[str, Any]:
         splits, resumed = self.splits, run.is_dir() and any(run.iterdir())
-        model, tokenizer = finetune.fine_tune(variant, splits, run)
+        model, tokenizer = finetune.fine_tune(variant, splits, run, parent)
         if not PartialState().is_main_process:
             return {}
         validation = export.encoder_logits(model, tokenizer, splits.validation.texts(), variant.max_length)
@@ -140,7 +152,7 @@ class _Making:
 
     def frozen(self, variant: FrozenVariant) -> dict[str, Any]:
         splits = self.splits
-        model, tokenizer = frozen.fit_frozen(variant, splits.train)
+        model, tokenizer = frozen.fit_frozen(variant, splits.train, splits.train_weights())
         validation = export.batched_logits(model, tokenizer, splits.validation.texts(), variant.max_length)
         temperature = fit_temperature(validation, np.array(splits.validation.label_ids()))
         export.fold_temperature(model.classifier, temperature)
@@ -154,7 +166,7 @@ class _Making:
 
     def baseline(self, variant: TfidfVariant) -> dict[str, Any]:
         splits = self.splits
-        pipeline = baseline.fit_baseline(variant, splits.train)
+        pipeline = baseline.fit_baseline(variant, splits.train, splits.train_weights())
         validation = baseline.baseline_logits(pipeline, splits.validation.texts())
         temperature = fit_temperature(validation, np.array(splits.validation.label_ids()))
         baseline.fold_temperature(pipeline, temperature)
@@ -164,8 +176,9 @@ class _Making:
             return self._finish(directory, test, kind="tfidf", temperature=temperature)
 
     def _learned_by_parents(self) -> frozenset[str]:
-        teachers = getattr(self.variant, "teachers", ())
-        return frozenset().union(*(training_texts(open_model(Path(teacher))) for teacher in teachers))
+        parents = [name for name in (getattr(self.variant, "start", None),) if name]
+        parents += getattr(self.variant, "teachers", ())
+        return frozenset().union(*(training_texts(open_model(Path(parent))) for parent in parents))
 
     def _finish(
         self,

@@ -4,7 +4,7 @@ import pytest
 
 from detente.errors import UsageError
 from tests.conftest import ROOT
-from training.config import KINDS, EncoderVariant, read_variant
+from training.config import KINDS, AnnotationFile, EncoderVariant, annotation_file, read_variant
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").rglob("*.yaml")), ids=lambda path: path.stem)
@@ -56,3 +56,21 @@ def test_numbers_read_as_people_write_them(tmp_path: Path) -> None:
     variant = read_variant(path)
     assert isinstance(variant, EncoderVariant)
     assert (variant.learning_rate, variant.weight_decay) == (1e-4, 0.0)
+
+
+def test_a_weight_stands_behind_the_last_equals_sign() -> None:
+    assert annotation_file("a.csv") == AnnotationFile(Path("a.csv"), 1.0)
+    assert annotation_file("a=b.csv=2.5") == AnnotationFile(Path("a=b.csv"), 2.5)
+
+
+def test_a_file_whose_own_name_ends_like_a_weight_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "round=3"
+    path.touch()
+    assert annotation_file(str(path)) == AnnotationFile(path, 1.0)
+    assert annotation_file(f"{path}=2") == AnnotationFile(path, 2.0)
+
+
+@pytest.mark.parametrize("weight", ["0", "-1", "nan", "inf", "much", ""])
+def test_a_weight_that_is_no_positive_number_is_told(weight: str) -> None:
+    with pytest.raises(UsageError, match=r"as a weight '.*' is no number above 0; write a\.csv=3"):
+        annotation_file(f"a.csv={weight}")

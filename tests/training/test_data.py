@@ -37,7 +37,7 @@ def test_too_few_sentences_are_all_trained_on() -> None:
 def test_more_files_join_those_of_the_config(tmp_path: Path, sample_file: Path) -> None:
     more = tmp_path / "more.csv"
     write_annotations(more, unsplit(120))
-    splits = load_splits(TfidfVariant(name="x", annotations=(str(sample_file),)), [more])
+    splits = load_splits(TfidfVariant(name="x", annotations=(str(sample_file),)), [str(more)])
     assert splits.provenance["sentences"] == {"train": 144, "validation": 24, "test": 12}
     assert [(file["name"], file["sentences"]) for file in splits.provenance["files"]] == [
         ("sample.jsonl", 60), ("more.csv", 120),
@@ -54,3 +54,19 @@ def test_a_split_without_one_of_the_labels_is_an_error(tmp_path: Path) -> None:
 def test_a_missing_file_is_wrong_usage() -> None:
     with pytest.raises(UsageError, match="no such annotation file"):
         load_splits(TfidfVariant(name="x", annotations=("nowhere.jsonl",)))
+
+
+def test_a_file_may_weigh_its_sentences(tmp_path: Path, sample_file: Path) -> None:
+    write_annotations(tmp_path / "more.csv", unsplit(36))
+    variant = TfidfVariant(name="x", annotations=(str(sample_file),), validation_share=0)
+    splits = load_splits(variant, [f"{tmp_path}/more.csv=3"])
+    # 36 sentences that weigh 1 and 36 that weigh 3, meaned to 1.
+    assert splits.train_weights() == [0.5] * 36 + [1.5] * 36
+    assert [file["weight"] for file in splits.provenance["files"]] == [1.0, 3.0]
+
+
+def test_a_sentence_of_two_files_has_the_greater_weight(tmp_path: Path, sample_file: Path) -> None:
+    variant = TfidfVariant(name="x", annotations=(f"{sample_file}=0.5",))
+    (tmp_path / "twin.jsonl").write_bytes(sample_file.read_bytes())
+    splits = load_splits(variant, [f"{tmp_path}/twin.jsonl=2"])
+    assert set(splits.weights.values()) == {2.0}

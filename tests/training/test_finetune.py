@@ -111,10 +111,24 @@ def test_no_path_of_this_machine_is_in_the_exported_files(tiny_model: Path) -> N
 def test_the_loss_is_that_of_the_labels_plus_the_weighted_one_of_the_rules(weight: float) -> None:
     loss = Loss(EncoderVariant(name="x", encoder="x", rule_loss_weight=weight), torch.ones(3))
     logits = torch.zeros((2, 5))
-    targets = torch.tensor([[0, 1, NOT_GIVEN], [2, NOT_GIVEN, NOT_GIVEN]])
+    targets = torch.tensor([[0, 1, NOT_GIVEN, 1], [2, NOT_GIVEN, NOT_GIVEN, 1]])
     outputs = type("Outputs", (), {"logits": logits})
     # Uniform logits: log 3 for the labels, log 2 for the one known rule.
     assert float(loss(outputs, targets)) == pytest.approx(np.log(3) + weight * np.log(2))
+
+
+def test_a_sentence_of_weight_three_counts_like_three_of_weight_one() -> None:
+    loss = Loss(EncoderVariant(name="x", encoder="x", rule_loss_weight=0.5), torch.tensor([1.0, 2.0, 0.5]))
+    logits = torch.tensor([[2.0, 0.0, 1.0, 0.5, 0.0], [0.0, 1.0, 0.0, 0.0, 1.5]])
+    targets = torch.tensor([[0.0, 1, NOT_GIVEN, 1], [0, 0, NOT_GIVEN, 1]])
+
+    def found(rows: list[int], weights: list[float]) -> float:
+        weighted = torch.cat([targets[rows][:, :3], torch.tensor(weights)[:, None]], dim=1)
+        return float(loss(type("Outputs", (), {"logits": logits[rows]}), weighted))
+
+    # Scaled to a mean of 1, as `Splits.train_weights` does it.
+    assert found([0, 1], [0.5, 1.5]) == pytest.approx(found([0, 1, 1, 1], [1, 1, 1, 1]))
+    assert found([0, 1], [1, 1]) != pytest.approx(found([0, 1], [0.5, 1.5]))
 
 
 def test_rare_labels_weigh_more_as_balance_grows() -> None:
@@ -141,7 +155,7 @@ def test_bad_annotations_are_told_without_a_traceback_and_cost_no_model(
     bad.write_text('{"id": "1", "text": "Talks.", "label": "peace"}\n', encoding="utf-8")
     out = tmp_path / "m"
     out.mkdir()
-    (out / "manifest.json").write_text("{}", encoding="utf-8")
+    (out / "manifest.json").write_text('{"name": "tiny"}', encoding="utf-8")
     assert main([str(write_config(tiny_encoder)), "--annotations", str(bad), "--out", str(out)]) == 1
     assert f"{bad}:1: unknown label 'peace'" in capsys.readouterr().err
     assert (out / "manifest.json").exists()

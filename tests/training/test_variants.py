@@ -104,17 +104,17 @@ def test_the_loss_mixes_labels_and_teacher_by_the_distillation_weight() -> None:
     logits = torch.tensor([[2.0, 0.0, 0.0]])
     # log-softmax of (2, 0, 0) is -0.2395 for the first and -2.2395 for the others.
     on_label, on_teacher = 2.239540, 0.5 * 0.239540 + 0.5 * 2.239540
-    found = loss(SimpleNamespace(logits=logits), torch.tensor([[1.0, -100.0, -100.0, 0.5, 0.5, 0.0]]))
+    found = loss(SimpleNamespace(logits=logits), torch.tensor([[1.0, -100.0, -100.0, 1.0, 0.5, 0.5, 0.0]]))
     assert float(found) == pytest.approx(0.75 * on_label + 0.25 * on_teacher, abs=1e-5)
-    unlabelled = loss(SimpleNamespace(logits=logits), torch.tensor([[-100.0, -100.0, -100.0, 0.5, 0.5, 0.0]]))
+    unlabelled = loss(SimpleNamespace(logits=logits), torch.tensor([[-100.0, -100.0, -100.0, 1.0, 0.5, 0.5, 0.0]]))
     assert float(unlabelled) == pytest.approx(0.25 * on_teacher, abs=1e-5)
-    without = loss(SimpleNamespace(logits=logits), torch.tensor([[1.0, -100.0, -100.0]]))
+    without = loss(SimpleNamespace(logits=logits), torch.tensor([[1.0, -100.0, -100.0, 1.0]]))
     assert float(without) == pytest.approx(on_label, abs=1e-5)
 
 
 def test_direction_weighs_escalation_against_de_escalation_alone() -> None:
     loss = Loss(EncoderVariant(name="v", encoder="e", direction_weight=0.5), torch.ones(3))
-    targets = torch.tensor([[-100.0, -100.0, 0.0], [-100.0, -100.0, 1.0]])
+    targets = torch.tensor([[-100.0, -100.0, 0.0, 1.0], [-100.0, -100.0, 1.0, 1.0]])
     for neutral in (0.0, 9.0):
         found = loss(SimpleNamespace(logits=torch.tensor([[2.0, 0.0, neutral]] * 2)), targets)
         # log-softmax of (2, 0) is -0.1269 for the first and -2.1269 for the second.

@@ -13,12 +13,12 @@ from detente.atomic import check_writable
 from detente.errors import DetenteError, UsageError
 from detente.inference import Scores
 from detente.labels import LABEL_IDS, LABELS
-from detente.model import ModelDirectory, default_model_path, open_model, training_texts
+from detente.model import ModelDirectory, open_model, training_texts
 from training.annotating.drift import LabelShares, label_shares
 from training.annotating.findings import Finding, show_findings, show_shares, write_findings
 from training.annotating.near_duplicates import near_duplicates
 from training.annotating.slips import Ids, flip, likely_slips, out_of_sample, word_features
-from training.config import Variant
+from training.config import SERVICE, Variant
 from training.heldout import read_held_out
 
 # If a model has learned more of a file than this, its vectors say what it was told, and words judge. They find 0.69 of
@@ -76,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
         help="more that must not be trained on: annotations (of which the rows with split test, if splits are marked) "
         "or direction-coded files, beside the seeds' test split",
     )  # fmt: skip
-    parser.add_argument("--model", type=Path, default=default_model_path(), metavar="DIR", help="(models/default)")
+    parser.add_argument("--model", type=Path, default=SERVICE, metavar="DIR", help=f"({SERVICE})")
     parser.add_argument("--no-model", action="store_true", help="judge labels by words alone; needs no torch")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything as JSON")
     parser.add_argument(

@@ -18,12 +18,12 @@ from detente.atomic import check_writable
 from detente.errors import DetenteError, UsageError
 from detente.files import MAX_LINE, open_input, read_lines
 from detente.labels import LABELS, Label
-from detente.model import ModelDirectory, default_model_path, open_model, training_texts
+from detente.model import ModelDirectory, open_model, training_texts
 from detente.scoring import Scorer
 from training.annotating import selection
 from training.annotating.pool import Pool
 from training.annotating.tasks import Task, write_tasks
-from training.config import Variant
+from training.config import SERVICE, Variant
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="task file to write (.jsonl)")
     parser.add_argument("--n", type=int, default=200, metavar="N", help="sentences to choose (200)")
     parser.add_argument("--strategy", choices=_STRATEGIES, default="mixed", help="how (mixed); see below")
-    parser.add_argument("--model", type=Path, default=default_model_path(), metavar="DIR", help="(models/default)")
+    parser.add_argument("--model", type=Path, default=SERVICE, metavar="DIR", help=f"({SERVICE})")
     parser.add_argument(
         "--annotated", type=Path, nargs="+", default=[], metavar="FILE",
         help="annotation files whose sentences are not to be chosen again, beside the seeds",

@@ -1,0 +1,305 @@
+"""The command `python -m training simulate`: how many annotations each way of choosing them needs for the same model.
+
+Sentences whose labels are known play the pool: a label is looked at only when a strategy has chosen its sentence. The
+learner is logistic regression on a pretrained encoder's sentence vectors, which trains in a moment; fine-tuning gains
+from the same sentences, but not by as much. Measured on the validation split, since strategies are chosen by it.
+"""
+
+import argparse
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score
+from transformers import AutoTokenizer
+
+from detente.atomic import atomic_writer, check_writable
+from detente.errors import UsageError
+from detente.inference import Scores
+from detente.labels import LABELS
+from detente.series import student_quantile
+from eval.plots import COLOURS, INK, draw, legend_text
+from training.annotating import selection
+from training.config import FrozenVariant, read_variant
+from training.data import Splits, load_splits
+from training.encoders import find_encoder
+from training.export import batched_logits
+from training.frozen import FrozenClassifier
+
+Vectors = npt.NDArray[np.float32]
+# From scores (rows, 3) and vectors (rows, size) of what is not annotated yet: the indices of n rows to annotate.
+Strategy = Callable[[Scores, Vectors, int, np.random.Generator], Sequence[int]]
+
+_CONFIG: Final = Path("configs/frozen-minilm.yaml")
+_FIRST: Final = 50
+_EACH_ROUND: Final = 50
+# Candidates for each sentence to choose, as `suggest` has it.
+_CANDIDATES: Final = 10
+# The levels of macro-F1 that the table has; those between what the first round and all rounds reach are shown.
+_LEVELS: Final = tuple(level / 100 for level in range(40, 100, 5))
+
+
+def random(scores: Scores, vectors: Vectors, n: int, rng: np.random.Generator) -> Sequence[int]:  # noqa: ARG001
+    """Any `n` of them: what the others are measured against."""
+    return rng.choice(len(scores), n, replace=False).tolist()  # type: ignore[no-any-return]
+
+
+def _by_guess(
+    priority: Callable[[Scores, np.random.Generator], selection.Floats],
+    choose: Callable[[Vectors, selection.Floats, int, np.random.Generator], Sequence[int]],
+) -> Strategy:
+    """As `suggest` does it: a quota for each guess, and of those with the highest priorities `choose` picks."""
+
+    def strategy(scores: Scores, vectors: Vectors, n: int, rng: np.random.Generator) -> Sequence[int]:
+        guesses, priorities = scores.argmax(axis=1), priority(scores, rng)
+        in_pool = np.bincount(guesses, minlength=len(LABELS)).tolist()
+        chosen: list[int] = []
+        for guess, quota in enumerate(selection.quotas(n, in_pool, in_pool)):
+            rows = np.flatnonzero(guesses == guess)
+            rows = rows[np.argsort(-priorities[rows], kind="stable")][: quota * _CANDIDATES]
+            chosen += rows[list(choose(vectors[rows], priorities[rows], quota, rng))].tolist()
+        return chosen
+
+    return strategy
+
+
+def _first(vectors: Vectors, priorities: selection.Floats, n: int, rng: np.random.Generator) -> Sequence[int]:  # noqa: ARG001
+    return range(n)
+
+
+STRATEGIES: Final[dict[str, Strategy]] = {
+    "random": random,
+    "margin": _by_guess(lambda scores, _: 1 - selection.margin(scores), _first),
+    "entropy": _by_guess(lambda scores, _: selection.entropy(scores), _first),
+    "diverse": _by_guess(lambda scores, rng: rng.random(len(scores)), lambda v, _p, n, _r: selection.k_centre(v, n)),
+    "mixed": _by_guess(
+        lambda scores, _: 1 - selection.margin(scores),
+        lambda v, p, n, rng: selection.one_of_each_cluster(v, p, n, int(rng.integers(2**31))),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Sentences to choose from and to measure on, as vectors (rows, size) and label ids (rows,)."""
+
+    name: str
+    vectors: Vectors
+    label_ids: npt.NDArray[np.int64]
+    measured_vectors: Vectors
+    measured_label_ids: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Macro-F1 after each round, shape (seeds, rounds), by strategy; and with the whole pool annotated."""
+
+    pool: Pool
+    annotations: list[int]
+    macro_f1: dict[str, npt.NDArray[np.float64]]
+    whole: float
+
+    def needed(self, strategy: str, level: float) -> list[float]:
+        """Annotations until macro-F1 first reached `level`, for each seed, linear between rounds; infinite if never."""
+        return [_first_reached(self.annotations, row, level) for row in self.macro_f1[strategy]]
+
+
+def command(arguments: list[str]) -> int:
+    """Run the command; returns the exit code.
+
+    Raises:
+        UsageError: nowhere to write, or no pool that is large enough.
+        DetenteError: annotation files that do not pass the checks.
+    """
+    options = _parsed(arguments)
+    variant = read_variant(_CONFIG)
+    if not isinstance(variant, FrozenVariant):
+        raise UsageError(f"{_CONFIG}: expected a variant of kind frozen")
+    sources = {"seeds": variant.annotations, **{path.stem: (str(path),) for path in options.pool}}
+    console = Console(stderr=True)
+    found = []
+    for name, files in sources.items():
+        splits = load_splits(FrozenVariant(name=name, encoder=variant.encoder, annotations=files))
+        if len(splits.train.rows) < options.up_to:
+            raise UsageError(f"{name}: has {len(splits.train.rows):,} sentences to choose from; lower --up-to")
+        console.print(f"{name}: vectors of {len(splits.train.rows) + len(splits.validation.rows):,} sentences")
+        found.append(simulate(_pool(name, splits, variant), STRATEGIES, options.seeds, options.up_to, console))
+    with atomic_writer(options.out) as file:
+        file.write(_chart(found).encode())
+    if options.json:
+        with atomic_writer(options.json) as file:
+            file.write(json.dumps([_to_json(curves) for curves in found], indent=2).encode() + b"\n")
+    for curves in found:
+        Console(highlight=False).print(_table(curves))
+    return 0
+
+
+def _parsed(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m training simulate",
+        description="Hide the labels of annotated sentences, let each strategy choose whose to reveal, 50 a round, and "
+        "draw macro-F1 on their validation split against the number revealed. No sentence is written anywhere.",
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="where the chart goes (.svg)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="all figures, of every seed and round")
+    parser.add_argument(
+        "--pool", type=Path, nargs="+", default=[], metavar="FILE",
+        help="annotation files that are a pool of their own, each, beside the seeds",
+    )  # fmt: skip
+    parser.add_argument("--seeds", type=int, default=5, metavar="N", help="repeats, each with another start (5)")
+    parser.add_argument("--up-to", type=int, default=1000, metavar="N", help="annotations to go up to (1000)")
+    options = parser.parse_args(arguments)
+    if options.seeds < 2 or options.up_to < _FIRST + _EACH_ROUND:  # noqa: PLR2004
+        raise UsageError(f"expected at least 2 --seeds and --up-to {_FIRST + _EACH_ROUND}")
+    for path in filter(None, (options.out, options.json)):
+        check_writable(path)
+    return options
+
+
+def _pool(name: str, splits: Splits, variant: FrozenVariant) -> Pool:
+    folder = find_encoder(variant)
+    tokenizer, encoder = AutoTokenizer.from_pretrained(folder), FrozenClassifier(folder).eval()
+    vectors = [
+        batched_logits(encoder.vectors, tokenizer, split.texts(), variant.max_length)
+        for split in (splits.train, splits.validation)
+    ]
+    label_ids = [np.array(split.label_ids()) for split in (splits.train, splits.validation)]
+    return Pool(name, vectors[0], label_ids[0], vectors[1], label_ids[1])
+
+
+def simulate(
+    pool: Pool, strategies: dict[str, Strategy], seeds: int, up_to: int, console: Console | None = None
+) -> Curves:
+    """Play every strategy through, `seeds` times; those of one seed start from the same random sentences."""
+    annotations = list(range(_FIRST, up_to + 1, _EACH_ROUND))
+    macro_f1 = {name: np.zeros((seeds, len(annotations))) for name in strategies}
+    with Progress(console=console, transient=True, disable=console is None) as progress:
+        task = progress.add_task(pool.name, total=seeds * len(strategies))
+        for seed in range(seeds):
+            for name, strategy in strategies.items():
+                macro_f1[name][seed] = _play(pool, strategy, len(annotations), np.random.default_rng(seed))
+                progress.advance(task)
+    whole = _fit(pool, np.arange(len(pool.vectors)))
+    return Curves(pool, annotations, macro_f1, _macro_f1(whole, pool))
+
+
+def _play(pool: Pool, strategy: Strategy, rounds: int, rng: np.random.Generator) -> list[float]:
+    revealed = rng.choice(len(pool.vectors), _FIRST, replace=False)
+    found = []
+    for _ in range(rounds):
+        learner = _fit(pool, revealed)
+        found.append(_macro_f1(learner, pool))
+        hidden = np.setdiff1d(np.arange(len(pool.vectors)), revealed)
+        chosen = strategy(_scores(learner, pool.vectors[hidden]), pool.vectors[hidden], _EACH_ROUND, rng)
+        revealed = np.concatenate([revealed, hidden[list(chosen)]])
+    return found
+
+
+def _fit(pool: Pool, revealed: npt.NDArray[np.integer]) -> LogisticRegression:
+    # As configs/frozen-minilm.yaml sets it.
+    learner = LogisticRegression(C=10.0, class_weight="balanced", max_iter=2000)
+    return learner.fit(pool.vectors[revealed], pool.label_ids[revealed])
+
+
+def _scores(learner: LogisticRegression, vectors: Vectors) -> Scores:
+    """Scores, shape (rows, 3), also where the learner has not met every label yet."""
+    scores: Scores = np.zeros((len(vectors), len(LABELS)), np.float32)
+    scores[:, learner.classes_] = learner.predict_proba(vectors)
+    return scores
+
+
+def _macro_f1(learner: LogisticRegression, pool: Pool) -> float:
+    found = learner.predict(pool.measured_vectors)
+    return float(f1_score(pool.measured_label_ids, found, average="macro", labels=range(len(LABELS)), zero_division=0))
+
+
+def _first_reached(annotations: Sequence[int], macro_f1: npt.NDArray[np.float64], level: float) -> float:
+    above = np.flatnonzero(macro_f1 >= level)
+    if not len(above):
+        return math.inf
+    last = int(above[0])
+    if last == 0:
+        return float(annotations[0])
+    before, after = macro_f1[last - 1], macro_f1[last]
+    share = (level - before) / (after - before)
+    return float(annotations[last - 1] + share * (annotations[last] - annotations[last - 1]))
+
+
+def _mean_interval(values: npt.NDArray[np.float64]) -> tuple[Any, Any]:
+    """Means over the first axis and half the width of their 95 % intervals (Student's)."""
+    half = student_quantile(len(values) - 1) * values.std(axis=0, ddof=1) / math.sqrt(len(values))
+    return values.mean(axis=0), half
+
+
+def _shown_levels(curves: Curves) -> list[float]:
+    means = [rows.mean(axis=0) for rows in curves.macro_f1.values()]
+    return [one for one in _LEVELS if min(row[0] for row in means) < one <= max(row.max() for row in means)]
+
+
+def _table(curves: Curves) -> Table:
+    seeds = len(next(iter(curves.macro_f1.values())))
+    pool = curves.pool
+    title = f"{pool.name}: annotations needed, of {len(pool.vectors):,}; mean of {seeds} ± half its 95 % interval"
+    table = Table(title=title, caption=f"macro-F1 with all of them: {curves.whole:.3f}")
+    table.add_column("strategy")
+    levels = _shown_levels(curves)
+    for level in levels:
+        table.add_column(f"for {level:.2f}", justify="right")
+    table.add_column(f"macro-F1 at {curves.annotations[-1]:,}", justify="right")
+    for name, rows in curves.macro_f1.items():
+        mean, half = _mean_interval(rows[:, -1])
+        needed = [_needed_text(curves.needed(name, level)) for level in levels]
+        table.add_row(name, *needed, f"{mean:.3f} ± {half:.3f}")
+    return table
+
+
+def _needed_text(needed: list[float]) -> str:
+    reached = np.array([one for one in needed if math.isfinite(one)])
+    if len(reached) < len(needed):
+        return f"{len(reached)} of {len(needed)} did"
+    mean, half = _mean_interval(reached)
+    return f"{mean:.0f} ± {half:.0f}"
+
+
+def _to_json(curves: Curves) -> dict[str, Any]:
+    finite = {
+        name: {f"{level:.2f}": [n if math.isfinite(n) else None for n in curves.needed(name, level)]
+               for level in _shown_levels(curves)}
+        for name in curves.macro_f1
+    }  # fmt: skip
+    return {
+        "pool": curves.pool.name,
+        "sentences": len(curves.pool.vectors),
+        "measured_on": len(curves.pool.measured_vectors),
+        "macro_f1_of_all": curves.whole,
+        "annotations": curves.annotations,
+        "macro_f1": {name: rows.tolist() for name, rows in curves.macro_f1.items()},
+        "needed": finite,
+    }
+
+
+def _chart(found: Sequence[Curves]) -> str:
+    def paint(figure: Figure) -> None:
+        panels = figure.subplots(1, len(found), squeeze=False)[0]
+        for panel, curves in zip(panels, found, strict=True):
+            for number, (name, rows) in enumerate(curves.macro_f1.items()):
+                mean, half = _mean_interval(rows)
+                colour = COLOURS[number % len(COLOURS)]
+                panel.plot(curves.annotations, mean, color=colour, label=name)
+                panel.fill_between(curves.annotations, mean - half, mean + half, color=colour, alpha=0.15, linewidth=0)
+            panel.axhline(curves.whole, color=INK, linewidth=0.8, linestyle=":")
+            title = f"{legend_text(curves.pool.name)}; dotted: all {len(curves.pool.vectors):,} annotated"
+            panel.set(title=title, xlabel="annotations", ylabel="macro-F1", xlim=(0, curves.annotations[-1]))
+        panels[0].legend(loc="lower right", fontsize=8)
+
+    return draw((4.8 * len(found), 3.4), paint, "Macro-F1 against annotations, by strategy", background="#ffffff")

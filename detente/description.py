@@ -23,7 +23,8 @@ def describe(model: ModelDirectory) -> str:
             lines.append(f"file         {file['name']}{_weight(file)}{count}, SHA-256 {file['sha256'][:_HASH_DIGITS]}…")
     counts = ", ".join(f"{count:,} {split}" for split, count in data.get("sentences", {}).items())
     lines.append(f"sentences    {counts}; fingerprint {data.get('fingerprint', '?')[:_HASH_DIGITS]}…")
-    lines += _wrapped("config", ", ".join(f"{key} {_value(value)}" for key, value in config.items() if value))
+    told = {key: value for key, value in config.items() if value or key == "seed"}
+    lines += _wrapped("config", ", ".join(f"{key} {_value(value)}" for key, value in told.items()))
     lines += _promotion(manifest.get("promotion"))
     seconds = manifest.get("training_seconds")
     lines += _wrapped("trained", f"{seconds / 60:.1f} minutes") if seconds else []

@@ -9,6 +9,7 @@ import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,13 +20,13 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
+from detente.articles import Article, read_articles
 from detente.atomic import atomic_writer, check_writable
 from detente.errors import DetenteError
-from detente.files import open_input
 from detente.model import ModelDirectory, default_model_path, open_model
 from eval.options import positive
 from eval.report import model_names
-from eval.sets import read_articles
+from eval.sets import read_articles as annotated_articles
 from eval.speed import PIPELINE
 from eval.timing import machine, run_timed
 
@@ -34,7 +35,7 @@ _SEED_ARTICLES: Final = Path("seeds/articles.jsonl")
 
 @dataclass(frozen=True)
 class Throughput:
-    """One way from file to file; `ratio` is to the slowest pipeline's rate, `same_labels` the share of its labels."""
+    """One way from file to file; `ratio` is to the pipeline's rate, `same_labels` the share of its labels."""
 
     way: str
     sentences: int
@@ -90,7 +91,7 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("models", type=Path, nargs="*", metavar="MODEL", help="model directories (models/default)")
     parser.add_argument(
-        "--articles", type=Path, metavar="FILE", help="JSONL with the fields id and text (the seeds' 135 articles)"
+        "--articles", type=Path, metavar="FILE", help="a file of articles, as for scoring (the seeds' 135)"
     )
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N articles")
     parser.add_argument("--batch", type=positive, default=32, metavar="N", help="the pipeline's batch size (32)")
@@ -106,10 +107,9 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
 def _write_articles(path: Path | None, limit: int | None, out: Path) -> int:
     """Write what both kinds of ways can read: id and text, one article a line; returns how many."""
     if path is None:
-        texts = [article.text for article in read_articles(_SEED_ARTICLES)]
+        texts = [article.text for article in annotated_articles(_SEED_ARTICLES)]
     else:
-        with open_input(path) as file:
-            texts = [json.loads(line)["text"] for line in file]
+        texts = [one.text for one in islice(read_articles([path]), limit) if isinstance(one, Article)]
     texts = texts[:limit]
     out.write_text("".join(json.dumps({"id": str(n), "text": text}) + "\n" for n, text in enumerate(texts)), "utf-8")
     return len(texts)

@@ -46,8 +46,9 @@ def _train(arguments: list[str]) -> int:
         prog="python -m training",
         description="Train a variant and write its model directory. A run that was killed goes on from its last "
         "checkpoint when the same command is given again.",
-        epilog="An annotation file has the columns id, text and label (escalation, de-escalation or neutral), and if "
-        "you have them group (the document: it never crosses splits), split (train, validation or test), rule, region, "
+        epilog=f"Other commands, each with --help: {', '.join(_COMMANDS)}. "
+        "An annotation file has the columns id, text and label (escalation, de-escalation or neutral), and if you have "
+        "them group (the document: it never crosses splits), split (train, validation or test), rule, region, "
         "register, source and sure (1 or 0: did the annotators find it clear). "
         "Several GPUs: accelerate launch -m training CONFIG …",
     )
@@ -63,8 +64,8 @@ def _train(arguments: list[str]) -> int:
     )  # fmt: skip
     parser.add_argument(
         "--quick", action="store_true",
-        help="with --from, minutes instead of half an hour on a laptop: only the model's upper third learns, three "
-        "times over the new annotations and a sample of the known ones",
+        help="with --from: only the model's upper third learns, three times over the new annotations and 4,000 of the "
+        "known ones, which takes minutes on a laptop",
     )  # fmt: skip
     parser.add_argument("--out", type=Path, metavar="DIR", help="model directory to write (models/<config name>)")
     parser.add_argument(

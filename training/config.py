@@ -169,7 +169,9 @@ def read_variant(path: Path) -> Variant:
         raise UsageError(f"{path}:{lines.get('kind', 1)}: kind is {kind!r}; expected {' or '.join(KINDS)}")
     chosen = KINDS[kind]
     known = typing.get_type_hints(chosen)
+    # The former is the file's, the latter an option of the command, which sets more than this key.
     del known["name"]
+    known.pop("quick", None)
     for key, value in values.items():
         _check(f"{path}:{lines.get(str(key), 1)}", str(key), value, known)
     given = {"name", *values}

@@ -36,8 +36,7 @@ class Splits:
     unlabelled: tuple[str, ...] = ()
     direction: tuple[tuple[str, int], ...] = ()
     held_out: tuple[HeldOut, ...] = ()
-    # Of annotated sentences, by fingerprint: what they weigh, and which of them stand in no file that the model to
-    # start from was trained with.
+    # Of annotated sentences, by fingerprint: what they weigh, and which of them are new to the model to start from.
     weights: Mapping[str, float] = field(default_factory=dict)
     fresh: frozenset[str] = frozenset()
 
@@ -79,7 +78,7 @@ def load_splits(variant: Variant, more: Sequence[str] = (), parent: ModelDirecto
             found = f"the {name} split has no {' and no '.join(sorted(absent))}"
             raise DetenteError(f"{', '.join(map(str, paths))}: {found}; add annotations or mark splits")
     provenance: dict[str, Any] = {"files": []}
-    weights, fresh = _by_file(files, parent, provenance)
+    weights, fresh = _by_file(files, len(variant.annotations), parent, provenance)
     provenance |= {
         "sentences": {name: len(split.rows) for name, split in splits.items()},
         "dropped_duplicates": read.dropped,
@@ -102,13 +101,18 @@ def load_splits(variant: Variant, more: Sequence[str] = (), parent: ModelDirecto
 
 
 def _by_file(
-    files: Sequence[AnnotationFile], parent: ModelDirectory | None, provenance: dict[str, Any]
+    files: Sequence[AnnotationFile], own: int, parent: ModelDirectory | None, provenance: dict[str, Any]
 ) -> tuple[dict[str, float], frozenset[str]]:
-    """`weights` and `fresh` of `Splits`; a sentence that stands in two files has the greater weight."""
+    """`weights` and `fresh` of `Splits`; a sentence that stands in two files has the greater weight.
+
+    Of the first `own` files, the config's, what the parent has learned is known whatever else was changed in them; of
+    the others only a file that is the same to the byte, since labels may have been corrected.
+    """
     learned_from = {file["sha256"] for file in parent.manifest["data"]["files"]} if parent else set()
+    learned = training_texts(parent) if parent else frozenset()
     weights: dict[str, float] = {}
     known: set[str] = set()
-    for file in files:
+    for number, file in enumerate(files):
         fingerprints = [text_fingerprint(text) for text in read_annotations([file.path]).texts()]
         found = {"name": file.path.name, "sha256": file_sha256(file.path), "sentences": len(fingerprints)}
         provenance["files"].append({**found, "weight": file.weight})
@@ -116,6 +120,8 @@ def _by_file(
             weights[fingerprint] = max(file.weight, weights.get(fingerprint, 0.0))
         if found["sha256"] in learned_from:
             known.update(fingerprints)
+        elif number < own:
+            known.update(learned.intersection(fingerprints))
     return weights, frozenset(weights.keys() - known)
 
 

@@ -191,8 +191,8 @@ def _targets(rows: Annotations, rules: list[str]) -> list[tuple[int, int]]:
 class Loss:
     """Cross-entropy over the label logits plus the weighted one over the rule logits, meaned over the batch.
 
-    In both an annotated sentence counts as often as its weight says. With teachers, part of the former is taken against
-    their scores. Direction-coded sentences add the cross-entropy between escalation and de-escalation alone, which says
+    An annotated sentence counts as often as its weight says. With teachers, part of the former is taken against their
+    scores. Direction-coded sentences add the cross-entropy between escalation and de-escalation alone, which says
     nothing of neutral.
     """
 
@@ -219,7 +219,7 @@ class Loss:
             # By the share of labelled sentences, so that each of them weighs the same whatever else is in its batch.
             loss = labelled * (weights * losses).sum() / of_label[labels[labels != NOT_GIVEN]].sum()
         if teacher_scores.shape[1]:
-            taught = cross_entropy(of_labels, teacher_scores)
+            taught = (weights * cross_entropy(of_labels, teacher_scores, reduction="none")).mean()
             loss = (1 - self._distillation_weight) * loss + self._distillation_weight * taught
         directed = (directions != NOT_GIVEN).float().mean()
         if directed > 0:

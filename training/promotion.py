@@ -1,14 +1,14 @@
 """The commands `python -m training promote DIR` and `rollback`: put a model into service, or take it out again.
 
 The model in service is a directory, `models/default`; the one that it replaced stands beside it as
-`models/default.previous`. The two change places in one step of the file system, so that a kill leaves one or the other.
+`models/default.previous`. On Linux the two change places in one step of the file system, so that a kill leaves one or
+the other; elsewhere in three, and the next command ends what a kill began.
 """
 
 import argparse
 import contextlib
 import ctypes
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -108,7 +108,11 @@ def rollback(arguments: list[str]) -> int:
         previous = _previous(service)
         if not previous.is_dir():
             raise DetenteError(f"{options.service}: no earlier model is kept beside it ({previous.name})")
-        _exchange(open_model(previous).path, service)
+        open_model(previous)
+        if service.is_dir():
+            _exchange(previous, service)
+        else:
+            previous.rename(service)
         _say(f"{options.service}: is {open_model(service).version} again")
     return 0
 
@@ -128,11 +132,12 @@ def judge(report: Report) -> Verdict:
         comparison = one.comparisons[0]
         # Of a failure rate less is better.
         sign = -1 if one.kind == "behaviour" else 1
-        low, high = comparison.interval or (comparison.difference, comparison.difference)
-        text = f"{one.name}: {comparison.metric} {comparison.difference:+.3f} [{low:+.3f}, {high:+.3f}]"
-        if max(sign * low, sign * high) < 0:
+        around = comparison.interval
+        text = f"{one.name}: {comparison.metric} {comparison.difference:+.3f} "
+        text += f"[{around[0]:+.3f}, {around[1]:+.3f}]" if around else "(too few documents for an interval)"
+        if around and max(sign * around[0], sign * around[1]) < 0:
             worse.append(f"worse on {text}")
-        elif min(sign * low, sign * high) > 0:
+        elif around and min(sign * around[0], sign * around[1]) > 0:
             better.append(f"better on {text}")
         elif sign * comparison.difference < 0:
             lower.append(f"not shown to be better anywhere, and lower on {text}")
@@ -179,8 +184,11 @@ def _staging(service: Path, version: str) -> Path:
 def _settle(service: Path) -> None:
     """End what a killed promotion began: keep the model that it had replaced, drop a copy that it had not used."""
     aside = _aside(service)
-    if aside.is_dir() and not service.is_dir():
-        aside.rename(service)
+    if aside.is_dir():
+        if service.is_dir():
+            _keep(aside, service)
+        else:
+            aside.rename(service)
     for staged in service.parent.glob(_staging(service, "*").name):
         with contextlib.suppress(DetenteError):
             version = open_model(staged).version
@@ -197,11 +205,17 @@ def _replace(service: Path, candidate: ModelDirectory, record: dict[str, Any]) -
     Only the copy's manifest differs from the candidate's, and the version does not hang on it.
     """
     staged = _staging(service, candidate.version)
-    shutil.copytree(candidate.path, staged)
     manifest = {**candidate.manifest, "promotion": record}
-    with atomic_writer(staged / MANIFEST) as file:
-        file.write((json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode())
-    _sync(staged)
+    try:
+        staged.mkdir()
+        for name in candidate.manifest["files"]:
+            with (candidate.path / name).open("rb") as source, atomic_writer(staged / name) as target:
+                shutil.copyfileobj(source, target)
+        with atomic_writer(staged / MANIFEST) as file:
+            file.write((json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode())
+    except OSError as error:
+        shutil.rmtree(staged, ignore_errors=True)
+        raise DetenteError(f"{staged}: cannot be written: {error.strerror}; {service} stays as it is") from error
     open_model(staged)
     if service.is_dir():
         _exchange(staged, service)
@@ -219,13 +233,6 @@ def _keep(replaced: Path, service: Path) -> None:
     if previous.is_dir():
         shutil.rmtree(previous)
     replaced.rename(previous)
-
-
-def _sync(folder: Path) -> None:
-    """Have every file of a folder on the disk, not only in memory, before it takes another's place."""
-    for path in folder.iterdir():
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
 
 
 def _exchange(first: Path, second: Path) -> None:

@@ -24,9 +24,7 @@ def test_both_ways_score_every_sentence_and_their_labels_are_compared(
     assert "9 sentences, medians of 1 rounds" in capsys.readouterr().out
 
 
-def test_a_file_without_articles_is_told(
-    tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_file_without_articles_is_told(tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "none.jsonl").touch()
     assert main(["throughput", str(tiny_model), "--articles", str(tmp_path / "none.jsonl")]) == 1
     assert "none.jsonl: no articles in it" in capsys.readouterr().err

@@ -37,6 +37,7 @@ def test_every_config_reads(path: Path) -> None:
         ("kind: encoder\nencoder: x\nname: ../evil\n", r"c\.yaml:3: unknown key 'name'"),
         ("kind: [a]\n", r"c\.yaml:1: kind is \['a'\]"),
         ("kind: encoder\n", r"c\.yaml: lacks the key encoder"),
+        ("kind: encoder\nencoder: x\nquick: true\n", r"c\.yaml:3: unknown key 'quick'"),
         ("kind: transformer\n", r"c\.yaml:1: kind is 'transformer'; expected encoder or frozen or tfidf"),
         ("- a\n- b\n", r"c\.yaml: expected keys and values"),
         ("kind: [\n", r"c\.yaml: not valid YAML"),

@@ -23,7 +23,7 @@ from training.calibration import fit_temperature
 from training.config import EncoderVariant, TfidfVariant
 from training.data import load_splits
 from training.encoders import WEIGHTS, find_encoder
-from training.onnx_graph import quantise, store_in_half
+from training.onnx_graph import quantise, store_in_half, write_onnx
 from training.train import _run_key
 
 
@@ -180,5 +180,18 @@ def test_8_bit_products_are_near_those_of_the_weights_whatever_stands_beside_a_r
         for row, exact in zip(found[0], expected[0], strict=True):
             assert np.corrcoef(row, exact)[0, 1] > 0.999
         assert np.allclose(found[1, 4], 0)
+    # The sum of two products of neighbouring rows fits into 16 bits.
+    quantised = numpy_helper.to_array(next(one for one in model.graph.initializer if one.name == "first_q")).astype(int)
+    assert np.abs(quantised[0::2] + quantised[1::2]).max() <= 128
+    assert np.abs(quantised).max() > 63
     alone = session.run(None, {"x": x[:1, 1:2]})[0]
     assert np.allclose(alone, session.run(None, {"x": x})[0][:1, 1:2], atol=1e-4)
+
+
+def test_a_graph_that_is_written_anew_leaves_nothing_of_the_one_before(tiny_model: Path, tmp_path: Path) -> None:
+    model = AutoModelForSequenceClassification.from_pretrained(tiny_model, dtype=torch.float32).eval()
+    write_onnx(model, tmp_path / "fresh.onnx", quantised=False)
+    write_onnx(model, tmp_path / "twice.onnx")
+    write_onnx(model, tmp_path / "twice.onnx", quantised=False)
+    fresh, twice = ((tmp_path / f"{name}.onnx.data").stat().st_size for name in ("fresh", "twice"))
+    assert fresh == twice > 0

@@ -16,7 +16,7 @@ from training.__main__ import main
 from training.promotion import _staging, judge
 
 
-def report(*differences: tuple[str, float, tuple[float, float]], trained_on: int = 0) -> Report:
+def report(*differences: tuple[str, float, tuple[float, float] | None], trained_on: int = 0) -> Report:
     """A report of two models with such differences, each of a kind of set."""
 
     class Learned:
@@ -43,10 +43,23 @@ BETTER, LOWER, WORSE = (0.02, (0.01, 0.03)), (-0.005, (-0.02, 0.01)), (-0.02, (-
         ([("labels", *BETTER), ("direction", *WORSE)], False),
         ([("labels", 0.005, (-0.01, 0.02)), ("articles", 0.0, (0.0, 0.0))], True),
         ([("labels", 0.005, (-0.01, 0.02)), ("direction", *LOWER)], False),
+        ([("labels", 0.02, None)], True),
+        ([("labels", -0.02, None), ("direction", *BETTER)], True),
+        ([("labels", -0.02, None)], False),
         ([("behaviour", *WORSE)], True),
         ([("behaviour", *BETTER)], False),
     ],
-    ids=["better", "worse somewhere", "no difference", "lower somewhere", "fewer failures", "more failures"],
+    ids=[
+        "better",
+        "worse somewhere",
+        "no difference",
+        "lower somewhere",
+        "higher, no interval",
+        "better, and lower without an interval",
+        "lower, no interval",
+        "fewer failures",
+        "more failures",
+    ],
 )
 def test_a_candidate_is_promoted_if_better_somewhere_and_worse_nowhere(differences: list, promoted: bool) -> None:
     assert judge(report(*differences)).promoted == promoted
@@ -144,6 +157,35 @@ def test_a_promotion_that_was_killed_leaves_the_old_model_or_the_new_one(
     assert main(["rollback", "--service", str(service)]) == (0 if exchanged else 1)
     assert open_model(service).version == versions[0]
     assert not list(tmp_path.glob(".default.incoming-*"))
+
+
+@pytest.mark.parametrize("renames", [1, 2])
+def test_where_models_trade_places_in_three_renames_a_kill_between_them_loses_none(
+    tmp_path: Path, models: tuple[Path, Path], renames: int
+) -> None:
+    old, new = (open_model(path).version for path in models)
+    service, aside = tmp_path / "default", tmp_path / ".default.aside"
+    shutil.copytree(models[0], aside)
+    shutil.copytree(models[1], service if renames == 2 else _staging(service, new))
+    assert main(["rollback", "--service", str(service)]) == (0 if renames == 2 else 1)
+    assert open_model(service).version == old
+
+
+def test_a_rollback_brings_back_what_is_left_when_the_model_in_service_is_gone(
+    tmp_path: Path, models: tuple[Path, Path]
+) -> None:
+    shutil.copytree(models[0], tmp_path / "default.previous")
+    assert main(["rollback", "--service", str(tmp_path / "default")]) == 0
+    assert open_model(tmp_path / "default").version == open_model(models[0]).version
+
+
+def test_hidden_files_of_a_candidate_stay_where_they_are(
+    tmp_path: Path, models: tuple[Path, Path], held_out: Path
+) -> None:
+    shutil.copytree(models[0], tmp_path / "candidate")
+    (tmp_path / "candidate" / ".cache").mkdir()
+    assert promote(tmp_path / "candidate", tmp_path / "default", held_out) == 0
+    assert not (tmp_path / "default" / ".cache").exists()
 
 
 def test_a_copy_that_was_cut_short_is_removed(tmp_path: Path, models: tuple[Path, Path], held_out: Path) -> None:

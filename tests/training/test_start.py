@@ -20,7 +20,7 @@ from training.__main__ import main
 from training.architecture import keep_layers, label_head, widen_head
 from training.config import QUICK, EncoderVariant, read_variant
 from training.data import load_splits
-from training.export import checked_target, encoder_logits
+from training.export import encoder_logits, refuse_to_replace
 from training.finetune import fine_tune
 from training.lineage import is_current
 from training.quick import freeze_lower_layers, rehearsed
@@ -270,18 +270,27 @@ def test_a_model_is_not_replaced_by_its_own_child(
 
 def test_another_configs_model_gives_way_only_when_told(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text('{"name": "first"}', encoding="utf-8")
-    assert checked_target(tmp_path, "first", replace=False) == tmp_path
+    refuse_to_replace(tmp_path, "first")
     with pytest.raises(UsageError, match="holds the model first; write elsewhere with --out, or give --replace"):
-        checked_target(tmp_path, "second", replace=False)
-    assert checked_target(tmp_path, "second", replace=True) == tmp_path
+        refuse_to_replace(tmp_path, "second")
 
 
 def test_the_default_model_gives_way_only_when_told() -> None:
     path = default_model_path()
-    name = manifest(path)["name"]
     with pytest.raises(UsageError, match="holds the default model"):
-        checked_target(path, name, replace=False)
-    assert checked_target(path, name, replace=True) == path.resolve()
+        refuse_to_replace(path.resolve(), manifest(path)["name"])
+
+
+def test_replace_lets_another_configs_model_give_way(tmp_path: Path, sample_file: Path) -> None:
+    for name in ("one", "two"):
+        config = f"kind: tfidf\nmin_documents: 1\nannotations: [{sample_file}]\n"
+        (tmp_path / f"{name}.yaml").write_text(config, encoding="utf-8")
+    out = ["--out", str(tmp_path / "model")]
+    assert main([str(tmp_path / "one.yaml"), *out]) == 0
+    assert main([str(tmp_path / "two.yaml"), *out]) == 2
+    assert manifest(tmp_path / "model")["name"] == "one"
+    assert main([str(tmp_path / "two.yaml"), *out, "--replace"]) == 0
+    assert manifest(tmp_path / "model")["name"] == "two"
 
 
 def test_widening_a_head_keeps_its_logits(tiny_model: Path) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
+import torch
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.metrics import log_loss
 from transformers import AutoModelForSequenceClassification, AutoTokenizer

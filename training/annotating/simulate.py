@@ -23,7 +23,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 from transformers import AutoTokenizer
 
-from detente.atomic import atomic_writer, check_writable
+from detente.atomic import atomic_writer, check_outputs
 from detente.errors import UsageError
 from detente.inference import Scores
 from detente.labels import LABELS
@@ -125,6 +125,7 @@ def command(arguments: list[str]) -> int:
     variant = read_variant(_CONFIG)
     if not isinstance(variant, FrozenVariant):
         raise UsageError(f"{_CONFIG}: expected a variant of kind frozen")
+    check_outputs([_CONFIG, *map(Path, variant.annotations), *options.pool], options.out, options.json)
     sources = {"seeds": variant.annotations, **{path.stem: (str(path),) for path in options.pool}}
     console = Console(stderr=True)
     found = []
@@ -161,8 +162,6 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.seeds < 2 or options.up_to < _FIRST + _EACH_ROUND:  # noqa: PLR2004
         raise UsageError(f"expected at least 2 --seeds and --up-to {_FIRST + _EACH_ROUND}")
-    for path in filter(None, (options.out, options.json)):
-        check_writable(path)
     return options
 
 

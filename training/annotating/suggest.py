@@ -14,7 +14,7 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from detente.annotations import read_annotations, text_fingerprint
 from detente.articles import Article, BadArticle, article_files, read_articles
-from detente.atomic import check_writable
+from detente.atomic import check_outputs
 from detente.errors import DetenteError, UsageError
 from detente.files import MAX_LINE, open_input, read_lines
 from detente.labels import LABELS, Label
@@ -45,7 +45,8 @@ def command(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     if options.n < 1:
         raise UsageError(f"--n is {options.n}; expected at least 1")
-    check_writable(options.out)
+    read = options.articles if options.lines else article_files(options.articles)
+    check_outputs([*read, *map(Path, Variant.annotations), *options.annotated], options.out)
     model = open_model(options.model)
     if options.strategy in _NEED_VECTORS and model.manifest["kind"] != "encoder":
         kind = f"{options.model}: is of kind {model.manifest['kind']}, which gives no sentence vectors"

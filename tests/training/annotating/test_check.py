@@ -75,7 +75,30 @@ def test_a_direction_coded_file_can_be_held_out(clone: Path) -> None:
 def test_a_seed_with_another_label_is_an_error(sample: list[Annotation]) -> None:
     other = next(label for label in Label if label != sample[0].label)
     found = _check([FINE, replace(sample[0], id="m", label=other)], exit_code=1)
-    assert _places(found, "contradiction") == ["mine.csv:3"]
+    assert _places(found, "rejected") == ["mine.csv:3"]
+
+
+@pytest.mark.usefixtures("clone")
+@pytest.mark.parametrize(
+    "clash",
+    [{"id": "n0"}, {"group": HELD_OUT.id}, {"text": HELD_OUT.text, "split": "train"}],
+    ids=["id", "group", "split"],
+)
+def test_what_clashes_with_the_seeds_is_an_error_as_in_training(clash: dict[str, str]) -> None:
+    assert "rejected" in [one["kind"] for one in _check([replace(FINE, **clash)], exit_code=1)]
+
+
+@pytest.mark.usefixtures("clone")
+def test_the_seeds_themselves_can_be_checked() -> None:
+    assert main(["check", "seeds/annotations.jsonl", "--no-model", "--json", "found.json"]) == 0
+
+
+@pytest.mark.usefixtures("clone")
+def test_each_of_many_problems_is_in_the_json() -> None:
+    Path("mine.csv").write_text("id,text,label\n" + "a,,neutral\n" * 50, encoding="utf-8")
+    assert main(["check", "mine.csv", "--no-model", "--json", "found.json"]) == 1
+    found = json.loads(Path("found.json").read_text(encoding="utf-8"))["findings"]
+    assert _places(found, "rejected") == [f"mine.csv:{line}" for line in range(2, 52)]
 
 
 @pytest.mark.usefixtures("clone")

@@ -9,7 +9,6 @@ import pytest
 
 from detente.labels import Label
 from tests.training.annotating.conftest import ALDER, BRIDGE, FILES, problems, take_back
-from training.__main__ import main
 from training.annotating.answers import Answer
 from training.annotating.exports import Exports, read_exports
 from training.annotating.votes import decide
@@ -82,11 +81,12 @@ def test_what_a_person_has_settled_is_not_written_over(table: Callable[..., Path
     assert "holds settled labels" in problem
 
 
-def test_an_export_is_not_written_over(table: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
-    anna = table("id,text,label", f"1,{ALDER},escalation")
-    assert main(["import", str(anna), "--out", str(anna)]) == 2
-    assert "is one of the files to read" in capsys.readouterr().err
-    assert "escalation" in anna.read_text(encoding="utf-8")
+def test_settled_rows_that_cannot_be_read_are_not_written_over(table: Callable[..., Path], out: Path, capsys) -> None:
+    anna, ben = (table("id,text,label", f"1,{ALDER},{label}", name=f"{label}.csv") for label in (E, N))
+    settled = table("", name="s.csv")
+    settled.write_bytes(b"id,text,label of anna,label of ben,label\n1,caf\xe9,escalation,neutral,neutral\n")
+    [problem] = problems(out, capsys, anna, ben, "--disagreements", settled, code=2)
+    assert "holds settled labels" in problem
 
 
 def test_people_of_two_files_are_told_apart_even_if_the_tool_calls_them_the_same(tmp_path: Path) -> None:

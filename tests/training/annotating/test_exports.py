@@ -143,6 +143,7 @@ def test_a_file_called_json_may_hold_lines(lines: Callable[..., Path], out: Path
         ({"id": "1", "text": ALDER, "label": ["neutral", "escalation"]}, "several labels, neutral, escalation"),
         ({"id": "1", "text": ALDER, "label": ["escalating"]}, "unknown label 'escalating'"),
         ({"id": "1", "text": ALDER, "label": ["escalating"]}, "did you mean 'escalation'"),
+        ({"id": "1", "text": ALDER, "label": ["-1\u200b"]}, "unknown label '-1"),
         ({"id": "1", "text": "", "label": ["neutral"]}, "no text; found id, text, label"),
         ({"id": "1", "fields": {"text": ALDER}, "responses": {"label": 5}}, "not in the form that argilla exports"),
         ({"id": 1, "text": ALDER, "annotation_id": 2, "annotator": 3, "lead_time": 4, "mood": "x"}, "without a label"),

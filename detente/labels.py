@@ -39,9 +39,8 @@ def read_label(spelling: object) -> Label:
     """
     if isinstance(spelling, str) or (isinstance(spelling, int) and not isinstance(spelling, bool)):
         # NFKC: full-width letters and hyphens that do not break are the plain ones.
-        plain = (
-            _WIDTHLESS.sub("", unicodedata.normalize("NFKC", str(spelling))).casefold().strip().strip(_QUOTES).strip()
-        )
+        plain = _WIDTHLESS.sub("", unicodedata.normalize("NFKC", str(spelling))).casefold()
+        plain = plain.strip().strip(_QUOTES).strip()
         # An id has no joints: -1 is not 1.
         label = _SPELLINGS.get(plain if _DIGIT.search(plain) else _JOINTS.sub("", plain))
         if label:

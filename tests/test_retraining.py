@@ -81,12 +81,15 @@ def test_the_walk_through_works_as_it_stands(clone: Path, capsys: pytest.Capture
     for words in _lines():
         if words[3:4] == ["import"]:
             _annotate(clone / "label-studio.json", clone / "project.json")
+        capsys.readouterr()
         codes[" ".join(words[:4])] = _run(words)
         if words[3:4] == ["promote"]:
             # Whether so little data makes it better is chance; that it can be put into service and back is not.
-            _run([*words, "--force", "to see it work"]) if codes["python -m training promote"] else None
+            if codes["python -m training promote"]:
+                _run([*words, "--force", "to see it work"])
             assert open_model(clone / "models" / "default").manifest["data"]["parents"] == [before]
     assert {name for name, code in codes.items() if code} <= {"python -m training promote"}
     assert len(read_annotations([clone / "mine.jsonl"]).rows) == 29
     assert open_model(clone / "models" / "default").version == before
+    # Of the last line alone, which shows what is in service.
     assert before in capsys.readouterr().out

@@ -30,10 +30,12 @@ JSONL; Prodigy's or doccano's JSONL; a table (.csv, .tsv) with the columns id, t
 De-escalation, DE_ESCALATION, deescalation …, or be the ids 0, 1, 2 of escalation, de-escalation, neutral.
 
 Several people: the label that more than half of them gave counts. Where there is none, the sentence goes to the
-table of disagreements. Fill in its column label, and give it as one more FILE beside the same others: what is settled
-counts more than the votes. The annotations say in sure whether several agreed (1) or not all did (0).
+table of disagreements. Fill in its column label, give the table another name, since settled labels are not written
+over, and give it as one more FILE beside the same others: what is settled counts more than the votes. The annotations
+say in sure whether several agreed (1) or not all did (0).
 
-Example: python -m training import anna.json ben.json --tasks tasks.jsonl --out annotations.jsonl"""
+Example: python -m training import anna.json ben.json --tasks tasks.jsonl --out annotations.jsonl
+then:    python -m training import anna.json ben.json settled.csv --tasks tasks.jsonl --out annotations.jsonl"""
 
 
 def command(arguments: list[str]) -> int:
@@ -41,7 +43,7 @@ def command(arguments: list[str]) -> int:
 
     Raises:
         DetenteError: there are problems, all of which are named, and nothing is written.
-        UsageError: a file cannot be written, or holds what a person has settled.
+        UsageError: a file cannot be written, or is read too, or holds what a person has settled.
     """
     parser = argparse.ArgumentParser(
         prog="python -m training import",
@@ -83,6 +85,8 @@ def command(arguments: list[str]) -> int:
     if decision.disagreements:
         _write_disagreements(to_settle, decision.disagreements)
         console.print(f"{to_settle}: {len(decision.disagreements):,} disagreements to settle")
+    elif to_settle.exists():
+        console.print(f"{to_settle}: stands there from before, but nothing is left to settle; delete it")
     if not decision.annotations:
         raise DetenteError(f"no sentence has a label that counts; {options.out} was not written")
     return 0

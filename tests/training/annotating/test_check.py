@@ -141,6 +141,12 @@ def test_measuring_tells_how_many_flipped_labels_are_found(
     assert "2 labels of 48 flipped" in capsys.readouterr().out
 
 
+def test_measuring_writes_no_json_and_says_so(clone: Path, capsys: pytest.CaptureFixture) -> None:
+    write_annotations(clone / "mine.csv", [FINE])
+    assert main(["check", "mine.csv", "--no-model", "--measure", "--json", "found.json"]) == 2
+    assert "--measure writes no --json" in capsys.readouterr().err
+
+
 def test_labels_given_otherwise_than_in_the_seeds_are_drift() -> None:
     seeds = [replace(FINE, label=label) for label in Label for _ in range(100)]
     rows = [replace(FINE, label=label) for label in (Label.NEUTRAL, Label.NEUTRAL, Label.ESCALATION) for _ in range(40)]

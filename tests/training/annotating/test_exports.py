@@ -103,6 +103,14 @@ def test_a_table_is_read_whatever_its_delimiter(table: Callable[..., Path], out:
     assert take_back(out, table(*map(delimiter.join, rows)))["1"].label is D
 
 
+def test_blank_rows_and_labels_of_a_spreadsheet_are_no_mistake(
+    table: Callable[..., Path], out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = table("id,text,label", f"1,{ALDER}, escalation ", f"2,{BRIDGE}, ", ",,", ", ,")
+    assert [row.label for row in take_back(out, path).values()] == [E]
+    assert "tasks without an answer: 1\n" in capsys.readouterr().out
+
+
 def test_a_text_like_a_formula_comes_back_as_it_was(tmp_path: Path, out: Path) -> None:
     write_tasks(tmp_path / "tasks.jsonl", [Task("1", "=2+2 is what they agreed on."), Task("2", "'=1' was the sign.")])
     path = tmp_path / "table.csv"

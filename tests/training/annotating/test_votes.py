@@ -68,6 +68,30 @@ def test_disagreements_are_written_settled_and_read_back(table: Callable[..., Pa
     }
 
 
+def test_a_table_of_disagreements_that_nothing_is_left_of_is_named(
+    table: Callable[..., Path], out: Path, capsys
+) -> None:
+    anna = table("id,text,label", f"1,{ALDER},escalation", f"2,{BRIDGE},neutral")
+    ben = table("id,text,label", f"1,{ALDER},neutral", name="ben.csv")
+    take_back(out, anna, ben)
+    assert "nothing is left to settle" not in capsys.readouterr().out
+    take_back(out, anna, ben, table("id,text,label", f"1,{ALDER},neutral", name="cleo.csv"))
+    assert "disagreements.csv: stands there from before, but nothing is left to settle" in capsys.readouterr().out
+
+
+def test_one_file_under_two_spellings_of_its_path_is_one_annotators(table: Callable[..., Path]) -> None:
+    anna = table("id,text,label", f"1,{ALDER},escalation")
+    found = read_exports([anna, anna.parent / ".." / anna.parent.name / anna.name])
+    assert [one.annotator for one in found.answers] == ["anna"]
+
+
+def test_a_task_that_nobody_labelled_is_counted_once_and_one_that_somebody_did_is_not() -> None:
+    exports = answered(None, None)
+    exports.answers = [replace(one, missing="skipped") for one in exports.answers]
+    exports.answers += [Answer("2", BRIDGE, None, "skipped", "0"), Answer("2", BRIDGE, N, annotator="1")]
+    assert decide(exports).missing == {"skipped": 1}
+
+
 def test_a_settled_table_is_read_beside_a_named_tools_exports(lines: Callable[..., Path], table, out: Path) -> None:
     anna = lines({"id": 1, "text": ALDER, "label": ["escalation"]})
     settled = table("id,text,label of anna,label of ben,label", f"1,{ALDER},escalation,neutral,neutral", name="s.csv")

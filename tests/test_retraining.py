@@ -14,7 +14,7 @@ import eval.__main__
 import training.__main__
 from detente.annotations import read_annotations
 from detente.model import open_model
-from tests.conftest import ROOT
+from tests.conftest import ROOT, SEEDS
 
 
 def _lines() -> list[list[str]]:
@@ -67,8 +67,7 @@ def clone(
         "rule_loss_weight": 0.5,
     }  # fmt: skip
     (tmp_path / "configs" / "minilm.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    cases = (ROOT / "eval" / "behaviour.jsonl").read_text(encoding="utf-8").splitlines()
-    texts = [record["text"] for line in cases if "text" in (record := json.loads(line))][:200]
+    texts = read_annotations([SEEDS / "annotations.jsonl"]).in_split("train").texts()[-200:]
     for number in range(0, len(texts), 20):
         (tmp_path / "archive" / f"{number}.txt").write_text("\n".join(texts[number : number + 20]), encoding="utf-8")
     monkeypatch.chdir(tmp_path)

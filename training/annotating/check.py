@@ -15,6 +15,7 @@ from detente.errors import DetenteError, UsageError
 from detente.inference import Scores
 from detente.labels import LABEL_IDS, LABELS
 from detente.model import ModelDirectory, open_model, training_texts
+from eval import behaviour
 from training.annotating.drift import LabelShares, label_shares
 from training.annotating.findings import Finding, show_findings, show_shares, write_findings
 from training.annotating.near_duplicates import near_duplicates
@@ -28,6 +29,7 @@ from training.heldout import read_held_out
 _LEARNED: Final = 0.1
 # Seeds that slips are learned from beside a model's vectors, which hold most of what there is to learn.
 _SEEDS_BESIDE_VECTORS: Final = 2000
+_BEHAVIOUR: Final = Path(behaviour.__file__).with_suffix(".jsonl")
 _FLIPPED: Final = 0.05
 _SEED: Final = 13
 
@@ -78,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--held-out", type=Path, nargs="+", default=[], metavar="FILE",
         help="more that must not be trained on: annotations (of which the rows with split test, if splits are marked) "
-        "or direction-coded files, beside the seeds' test split",
+        "or direction-coded files, beside the seeds' test split and the behaviour suite",
     )  # fmt: skip
     parser.add_argument("--model", type=Path, default=SERVICE, metavar="DIR", help=f"({SERVICE})")
     parser.add_argument("--no-model", action="store_true", help="judge labels by words alone; needs no torch")
@@ -106,6 +108,8 @@ def _held_out(read: Annotations, seeds: Annotations, names: Sequence[Path]) -> l
     held: list[tuple[str, str]] = [
         (row.text, place) for row, place in zip(seeds.rows, seeds.places, strict=True) if row.split == "test"
     ]
+    suite = behaviour.read_behaviour(_BEHAVIOUR)
+    held += [(text, f"{suite.name} suite") for text in suite.sentences()]
     for one in read_held_out([str(name) for name in names]):
         content = one.content
         if isinstance(content, Annotations) and any(row.split for row in content.rows):

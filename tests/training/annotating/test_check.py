@@ -8,6 +8,8 @@ import pytest
 
 from detente.annotations import Annotation, write_annotations
 from detente.labels import Label
+from eval.behaviour import read_behaviour
+from tests.conftest import ROOT
 from training.__main__ import main
 from training.annotating.drift import label_shares
 
@@ -63,6 +65,13 @@ def test_a_held_out_sentence_is_an_error_and_its_near_copy_a_warning(text: str, 
 @pytest.mark.usefixtures("clone")
 def test_a_row_that_is_itself_marked_as_test_is_no_error() -> None:
     assert _places(_check([FINE, replace(HELD_OUT, id="m")], exit_code=0), "held out") == []
+
+
+@pytest.mark.usefixtures("clone")
+def test_a_sentence_of_the_behaviour_suite_is_held_out() -> None:
+    case = read_behaviour(ROOT / "eval" / "behaviour.jsonl").cases[0]
+    (found,) = _check([FINE, replace(FINE, id="b", text=case.changed)], exit_code=1)
+    assert (found["where"], found["found"]) == ("mine.csv:3", "stands held out at behaviour suite")
 
 
 def test_a_direction_coded_file_can_be_held_out(clone: Path) -> None:

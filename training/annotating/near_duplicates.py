@@ -39,7 +39,10 @@ def near_duplicates(texts: Sequence[str], others: Sequence[str] | None = None, l
     vectoriser = CountVectorizer(analyzer="char_wb", ngram_range=(4, 4), binary=True, dtype=np.float32)
     grams = vectoriser.fit_transform([*texts, *(others or ())])
     whole = normalize(grams)
-    rare = normalize(grams[:, np.bincount(grams.indices, minlength=grams.shape[1]) <= _MOST_SENTENCES])
+    # Not by choosing columns: of many copies of one text none is left.
+    grams.data[np.bincount(grams.indices)[grams.indices] > _MOST_SENTENCES] = 0
+    grams.eliminate_zeros()
+    rare = normalize(grams)
     offset = 0 if others is None else len(texts)
     pairs: list[Pair] = []
     for start in range(0, len(texts), _ROWS):

@@ -39,6 +39,11 @@ def test_sentences_that_share_only_what_is_rare_are_no_copies() -> None:
     assert near_duplicates([f"{crowd[0]} Ostrovanje."], [*crowd, f"{crowd[1]} Ostrovanje."]) == []
 
 
+def test_a_text_with_more_copies_than_are_compared_is_passed_over() -> None:
+    assert near_duplicates([TEXT, *["Shells fell on the port."] * 401, TEXT])[0][:2] == (0, 402)
+    assert near_duplicates(["Shells fell on the port."] * 401) == []
+
+
 def test_most_copies_of_seeds_with_one_edit_are_found_and_few_seeds_are_taken_for_copies() -> None:
     read = read_annotations([SEEDS / "annotations.jsonl", SEEDS / "articles.jsonl"])
     seeds = [text for text in read.texts() if len(text.split()) >= 8]

@@ -184,7 +184,8 @@ class _Checker:
         self.read = 0
         self.dropped = 0
         self.unlabelled = 0
-        self._texts: dict[str, tuple[str, Annotation]] = {}
+        # The place among `rows` by text.
+        self._texts: dict[str, int] = {}
         self._ids: dict[str, str] = {}
         self._groups: dict[str, tuple[str, str]] = {}
 
@@ -202,8 +203,9 @@ class _Checker:
 
     def _add_checked(self, where: str, row: Annotation) -> None:
         key = _same(row.text)
-        place, twin = self._texts.setdefault(key, (where, row))
-        if twin is not row:
+        index = self._texts.get(key)
+        if index is not None:
+            place, twin = self.places[index], self.rows[index]
             if twin.label != row.label:
                 found = f"this text is {row.label} here and {twin.label} at {place}"
                 self.problems.append(f"{where}: {found}; give both one label or delete one")
@@ -212,9 +214,7 @@ class _Checker:
             elif not twin.split:
                 # The sentence is held out by one of the files, so it must not be dealt out anew by the other.
                 self.dropped += 1
-                index = self.rows.index(twin)
                 self.rows[index], self.places[index] = row, where
-                self._texts[key] = (where, row)
             elif twin.split != row.split:
                 found = f"this text is in split {row.split or '(none)'} here and {twin.split or '(none)'} at {place}"
                 self.problems.append(f"{where}: {found}; keep it in one")
@@ -228,6 +228,7 @@ class _Checker:
         if split != row.split:
             found = f"group {row.group!r} is in split {row.split or '(none)'} here and {split or '(none)'} at {place}"
             self.problems.append(f"{where}: {found}; a group must stay in one split")
+        self._texts[key] = len(self.rows)
         self.rows.append(row)
         self.places.append(where)
 

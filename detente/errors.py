@@ -12,6 +12,8 @@ class DetenteError(Exception):
     """Bad input. The command line prints the message alone, without a traceback, and exits with `exit_code`."""
 
     exit_code = 1
+    # All of them, where the message has only the first ones.
+    problems: Sequence[str] = ()
 
 
 class UsageError(DetenteError):
@@ -30,7 +32,9 @@ def raise_problems(problems: Sequence[str]) -> None:
     if problems:
         more = len(problems) - _PROBLEMS_SHOWN
         tail = [f"… and {more} more problems like these"] if more > 0 else []
-        raise DetenteError("\n".join([*problems[:_PROBLEMS_SHOWN], *tail]))
+        error = DetenteError("\n".join([*problems[:_PROBLEMS_SHOWN], *tail]))
+        error.problems = tuple(problems)
+        raise error
 
 
 def complain(message: str) -> None:

@@ -23,8 +23,10 @@ LABEL_IDS: Final = {label: index for index, label in enumerate(LABELS)}
 ESCALATION_ID: Final = LABEL_IDS[Label.ESCALATION]
 DE_ESCALATION_ID: Final = LABEL_IDS[Label.DE_ESCALATION]
 
-# What a spelling may have more or less of: white space, underscores, and every hyphen, dash and mark without a width.
-_JOINTS: Final = re.compile("[\\s_\u00ad\u200b-\u200f\u2010-\u2015\u2212\ufeff-]+")
+# What a spelling may have more or less of: white space, underscores, every hyphen and dash, and marks without a width.
+_JOINTS: Final = re.compile("[\\s_\u2010-\u2015\u2212-]+")
+_WIDTHLESS: Final = re.compile("[\u00ad\u200b-\u200f\ufeff]")
+_DIGIT: Final = re.compile(r"\d")
 _QUOTES: Final = "'\"`\u2018\u2019\u201c\u201d"
 _SPELLINGS: Final = {_JOINTS.sub("", label): label for label in LABELS} | {str(i): lb for lb, i in LABEL_IDS.items()}
 
@@ -37,9 +39,10 @@ def read_label(spelling: object) -> Label:
     """
     if isinstance(spelling, str) or (isinstance(spelling, int) and not isinstance(spelling, bool)):
         # NFKC: full-width letters and hyphens that do not break are the plain ones.
-        plain = unicodedata.normalize("NFKC", str(spelling)).casefold().strip().strip(_QUOTES).strip()
+        plain = _WIDTHLESS.sub("", unicodedata.normalize("NFKC", str(spelling))).casefold()
+        plain = plain.strip().strip(_QUOTES).strip()
         # An id has no joints: -1 is not 1.
-        label = _SPELLINGS.get(plain if plain[-1:].isdigit() else _JOINTS.sub("", plain))
+        label = _SPELLINGS.get(plain if _DIGIT.search(plain) else _JOINTS.sub("", plain))
         if label:
             return label
     raise DetenteError(f"unknown label {str(spelling)!r}; expected {', '.join(LABELS)}{closest(spelling, LABELS)}")

@@ -14,7 +14,7 @@ import eval.__main__
 import training.__main__
 from detente.annotations import read_annotations
 from detente.model import open_model
-from tests.conftest import ROOT
+from tests.conftest import ROOT, SEEDS
 
 
 def _lines() -> list[list[str]]:
@@ -67,8 +67,7 @@ def clone(
         "rule_loss_weight": 0.5,
     }  # fmt: skip
     (tmp_path / "configs" / "minilm.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    cases = (ROOT / "eval" / "behaviour.jsonl").read_text(encoding="utf-8").splitlines()
-    texts = [record["text"] for line in cases if "text" in (record := json.loads(line))][:200]
+    texts = read_annotations([SEEDS / "annotations.jsonl"]).in_split("train").texts()[-200:]
     for number in range(0, len(texts), 20):
         (tmp_path / "archive" / f"{number}.txt").write_text("\n".join(texts[number : number + 20]), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
@@ -81,12 +80,15 @@ def test_the_walk_through_works_as_it_stands(clone: Path, capsys: pytest.Capture
     for words in _lines():
         if words[3:4] == ["import"]:
             _annotate(clone / "label-studio.json", clone / "project.json")
+        capsys.readouterr()
         codes[" ".join(words[:4])] = _run(words)
         if words[3:4] == ["promote"]:
             # Whether so little data makes it better is chance; that it can be put into service and back is not.
-            _run([*words, "--force", "to see it work"]) if codes["python -m training promote"] else None
+            if codes["python -m training promote"]:
+                _run([*words, "--force", "to see it work"])
             assert open_model(clone / "models" / "default").manifest["data"]["parents"] == [before]
     assert {name for name, code in codes.items() if code} <= {"python -m training promote"}
     assert len(read_annotations([clone / "mine.jsonl"]).rows) == 29
     assert open_model(clone / "models" / "default").version == before
+    # Of the last line alone, which shows what is in service.
     assert before in capsys.readouterr().out

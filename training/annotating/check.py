@@ -2,18 +2,20 @@
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
 from rich.console import Console
 
-from detente.annotations import Annotation, Annotations, read_annotations, text_fingerprint
-from detente.atomic import check_writable
+from detente.annotations import Annotation, Annotations, check_annotations, read_annotations, text_fingerprint
+from detente.atomic import check_outputs
 from detente.errors import DetenteError, UsageError
 from detente.inference import Scores
 from detente.labels import LABEL_IDS, LABELS
 from detente.model import ModelDirectory, open_model, training_texts
+from eval import behaviour
 from training.annotating.drift import LabelShares, label_shares
 from training.annotating.findings import Finding, show_findings, show_shares, write_findings
 from training.annotating.near_duplicates import near_duplicates
@@ -27,6 +29,7 @@ from training.heldout import read_held_out
 _LEARNED: Final = 0.1
 # Seeds that slips are learned from beside a model's vectors, which hold most of what there is to learn.
 _SEEDS_BESIDE_VECTORS: Final = 2000
+_BEHAVIOUR: Final = Path(behaviour.__file__).with_suffix(".jsonl")
 _FLIPPED: Final = 0.05
 _SEED: Final = 13
 
@@ -34,8 +37,10 @@ _SEED: Final = 13
 def command(arguments: list[str]) -> int:
     """Run the command; returns the exit code, 1 if there are errors."""
     options = _parser().parse_args(arguments)
-    if options.json:
-        check_writable(options.json)
+    if options.json and options.measure:
+        raise UsageError("--measure writes no --json; leave one of them out")
+    seed_files = [*map(Path, Variant.annotations)]
+    check_outputs([*seed_files, *options.files, *options.held_out], options.json)
     for path in [*options.files, *options.held_out]:
         if not path.is_file():
             raise UsageError(f"{path}: no such annotation file")
@@ -46,15 +51,15 @@ def command(arguments: list[str]) -> int:
     except UsageError:
         raise
     except DetenteError as error:
-        rejected = [Finding("error", "rejected", *_place_and_problem(line)) for line in str(error).splitlines()]
-        return _tell(rejected, [], options.json, console)
-    seeds = read_annotations([*map(Path, Variant.annotations)])
+        return _tell(_rejected(error.problems or [str(error)]), [], options.json, console)
+    seeds = read_annotations(seed_files)
     if options.measure:
         _measure(read, seeds, model, console)
         return 0
     console.print(f"{len(read.rows):,} annotations, {read.dropped:,} exact duplicates dropped", highlight=False)
-    findings = _held_out(read, seeds, options.held_out)
-    findings += _contradictions(read, seeds)
+    findings = _clashes(read, seeds)
+    findings += _held_out(read, seeds, options.held_out)
+    findings += _near_contradictions(read, seeds)
     scores = _scores(read, np.array(read.label_ids()), seeds, model, console)
     findings += _slips(read, scores)
     shares = label_shares(read.rows, seeds.rows)
@@ -66,7 +71,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m training check",
         description="Check annotation files before training. Errors (exit code 1) keep them from being trained on: "
-        "rows that cannot be read, one text with two labels, sentences that models are measured on. Warnings are to be "
+        "rows that cannot be read, one text with two labels, an id, text or group that clashes with the seeds, "
+        "sentences that models are measured on. Warnings are to be "
         "looked at: nearly the same text as one held out, or with two labels, likely slips, labels given more or less "
         "often than in the seeds.",
     )
@@ -74,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--held-out", type=Path, nargs="+", default=[], metavar="FILE",
         help="more that must not be trained on: annotations (of which the rows with split test, if splits are marked) "
-        "or direction-coded files, beside the seeds' test split",
+        "or direction-coded files, beside the seeds' test split and the behaviour suite",
     )  # fmt: skip
     parser.add_argument("--model", type=Path, default=SERVICE, metavar="DIR", help=f"({SERVICE})")
     parser.add_argument("--no-model", action="store_true", help="judge labels by words alone; needs no torch")
@@ -86,9 +92,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _place_and_problem(line: str) -> tuple[str, str]:
-    where, separator, problem = line.partition(": ")
-    return (where, problem) if separator else ("", line)
+def _rejected(problems: Sequence[str]) -> list[Finding]:
+    found = [problem.partition(": ") for problem in problems]
+    return [Finding("error", "rejected", where, problem) for where, _, problem in found]
+
+
+def _clashes(read: Annotations, seeds: Annotations) -> list[Finding]:
+    """What training, which reads the files together with the seeds, refuses. Seeds that are checked are no clash."""
+    rows = ((place, asdict(row)) for one in (seeds, read) for row, place in zip(one.rows, one.places, strict=True))
+    return _rejected(check_annotations(rows))
 
 
 def _held_out(read: Annotations, seeds: Annotations, names: Sequence[Path]) -> list[Finding]:
@@ -96,6 +108,8 @@ def _held_out(read: Annotations, seeds: Annotations, names: Sequence[Path]) -> l
     held: list[tuple[str, str]] = [
         (row.text, place) for row, place in zip(seeds.rows, seeds.places, strict=True) if row.split == "test"
     ]
+    suite = behaviour.read_behaviour(_BEHAVIOUR)
+    held += [(text, f"{suite.name} suite") for text in suite.sentences()]
     for one in read_held_out([str(name) for name in names]):
         content = one.content
         if isinstance(content, Annotations) and any(row.split for row in content.rows):
@@ -118,18 +132,12 @@ def _held_out(read: Annotations, seeds: Annotations, names: Sequence[Path]) -> l
     return [found[index] for index in sorted(found)]
 
 
-def _contradictions(read: Annotations, seeds: Annotations) -> list[Finding]:
-    """Rows whose text has another label elsewhere in the files or in the seeds, or nearly has."""
-    own = {text_fingerprint(row.text): row for row in read.rows}
+def _near_contradictions(read: Annotations, seeds: Annotations) -> list[Finding]:
+    """Rows whose text has nearly a twin with another label in the files or in the seeds."""
+    own = {text_fingerprint(row.text) for row in read.rows}
+    both = zip(seeds.rows, seeds.places, strict=True)
+    others = [(seed, place) for seed, place in both if text_fingerprint(seed.text) not in own]
     findings: list[Finding] = []
-    others: list[tuple[Annotation, str]] = []
-    for seed, place in zip(seeds.rows, seeds.places, strict=True):
-        twin = own.get(text_fingerprint(seed.text))
-        if twin is None:
-            others.append((seed, place))
-        elif twin.label != seed.label:
-            where = read.places[read.rows.index(twin)]
-            findings.append(_finding("error", "contradiction", twin, where, f"{seed.label} at {place}"))
     near = [(*pair, read.rows[pair.second], read.places[pair.second]) for pair in near_duplicates(read.texts())]
     pairs = near_duplicates(read.texts(), [seed.text for seed, _ in others])
     near += [(*pair, *others[pair.second]) for pair in pairs]

@@ -52,10 +52,10 @@ def label_shares(rows: Sequence[Annotation], seeds: Sequence[Annotation]) -> lis
     whole = [_compared("the file", counts, "the seeds", of_seeds), LabelShares("the seeds", tuple(of_seeds.tolist()))]
     parts: list[LabelShares] = []
     for name in ("source", "register"):
-        values = Counter(getattr(row, name) for row in rows)
-        for value, count in values.items():
-            if value and count >= _ENOUGH and len(rows) - count >= _ENOUGH:
-                own = _counts([row for row in rows if getattr(row, name) == value])
+        found = Counter((getattr(row, name), row.label) for row in rows)
+        for value in dict.fromkeys(value for value, _ in found):
+            own = np.array([found[value, label] for label in LABELS])
+            if value and own.sum() >= _ENOUGH and len(rows) - own.sum() >= _ENOUGH:
                 parts.append(_compared(f"{name} {value}", own, "the rest", counts - own))
     return whole + sorted(parts, key=lambda part: -(part.effect or 0))
 

@@ -46,7 +46,8 @@ def read_exports(paths: Sequence[Path], tool: str | None = None) -> Exports:
         DetenteError: a file as a whole cannot be read. What is wrong in it is among the problems.
     """
     found = Exports()
-    by_file = {path: list(_file_answers(path, tool, found)) for path in dict.fromkeys(paths)}
+    files = {path.resolve(): path for path in paths}.values()
+    by_file = {path: list(_file_answers(path, tool, found)) for path in files}
     names = _names([path for path, answers in by_file.items() if answers])
     for path, name in names.items():
         found.answers += (replace(one, annotator=_called(name, one, len(names))) for one in by_file[path])
@@ -57,6 +58,10 @@ def _file_answers(path: Path, wanted: str | None, found: Exports) -> Iterator[An
     """One file's answers; decisions on disagreements and problems go to `found`."""
     name, rows = wanted, 0
     for where, row in _rows(path):
+        if row.record and all(
+            cell is None or (isinstance(cell, str) and not cell.strip()) for cell in row.record.values()
+        ):
+            continue  # Spreadsheets write such rows below a table.
         rows += 1
         if row.problem:
             found.problems.append(f"{where}: {row.problem}")
@@ -102,26 +107,13 @@ def _listed(path: Path) -> Iterator[Row]:
     with open_input(path) as file:
         content = file.read()
     try:
-        records = json.loads(content.decode("utf-8-sig"))
+        lines = [json.dumps(record).encode() for record in json.loads(content.decode("utf-8-sig"))]
     except UnicodeDecodeError as error:
         raise DetenteError(f"{path}: invalid UTF-8 at byte {error.start}; save the file as UTF-8") from error
     except (ValueError, RecursionError) as error:
         raise DetenteError(f"{path}: not valid JSON ({error}); export it again, it may have broken off") from error
-    for number, record in enumerate(records, start=1):
-        if not isinstance(record, dict):
-            yield Row(number, problem=f"found a JSON {type(record).__name__}, expected an object in braces")
-        elif _has_surrogate(record):
-            yield Row(number, problem="holds a lone surrogate, half of a character; save it as UTF-8")
-        else:
-            yield Row(number, record)
-
-
-def _has_surrogate(record: dict[str, Any]) -> bool:
-    try:
-        json.dumps(record, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return True
-    return False
+    # As lines, since these are checked in one place.
+    yield from read_jsonl(lines)
 
 
 def _recognised(record: Mapping[str, Any]) -> str | None:

@@ -18,10 +18,9 @@ from training.annotating.drift import LabelShares
 
 # What to do about each kind of finding, in the order in which they are shown.
 ADVICE: Final = {
-    "rejected": "training would refuse the file; mend these lines",
+    "rejected": "training, which reads the seeds with the file, would refuse it; mend these lines",
     "held out": "what models are measured on must not be trained on; delete these rows",
     "near held out": "a copy of what models are measured on; delete these rows, unless they report different things",
-    "contradiction": "training refuses one text with two labels; decide on one, or delete the row",
     "near-duplicate": "nearly the same text with two labels; look whether the difference is worth another label",
     "likely slip": "other annotations contradict these labels; read them again, the first ones first",
     "drift": "sentences of another kind, suggested ones too, have other shares; if they are of one kind, labels are "

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from detente.atomic import atomic_writer
+from detente.atomic import atomic_writer, check_outputs
 from detente.errors import UsageError
 from detente.tables import write_table
 from training.annotating.tasks import read_tasks
@@ -26,6 +26,7 @@ def command(arguments: list[str]) -> int:
     suffixes = ", ".join(f"{tool.SUFFIX} for {name}" for name, tool in TOOLS.items())
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=f"file to write: {suffixes}")
     options = parser.parse_args(arguments)
+    check_outputs([options.tasks], options.out)
     tool = TOOLS[options.tool]
     if options.out.suffix.lower() != tool.SUFFIX:
         raise UsageError(f"{options.out}: {options.tool} imports {tool.SUFFIX}; give the file such a name")

@@ -1,5 +1,6 @@
 """Which sentences are worth a person's time, by scores and sentence vectors alone. Knows nothing of files or texts."""
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -10,8 +11,10 @@ from sklearn.cluster import KMeans
 from detente.inference import Scores
 from detente.labels import LABELS
 
-# Every guess gets at least this share of the sentences chosen, as far as there are enough.
-_LEAST_SHARE: Final = 0.25
+# Candidates for each sentence to choose, Zhdanov's factor: enough for clusters to differ, and still the uncertain ones.
+CANDIDATES: Final = 10
+# Every guess gets at least one of so many sentences chosen, as far as there are enough.
+_ONE_IN: Final = 4
 
 Floats = npt.NDArray[np.floating]
 
@@ -31,10 +34,11 @@ def entropy(scores: Scores) -> Floats:
 def quotas(count: int, in_pool: Sequence[int], available: Sequence[int]) -> list[int]:
     """How many sentences of each guess to choose, `count` in all if there are as many.
 
-    Each guess gets a quarter of `count`; the rest is dealt by the guesses' shares of the pool, so that chosen sentences
-    look somewhat like it and the rare label is not starved. None gets more than are `available`.
+    Each guess gets a quarter of `count`, rounded up, or a third of it where that is less. The rest is dealt by the
+    guesses' shares of the pool, so that chosen sentences look somewhat like it and the rare label is not starved. None
+    gets more than are `available`.
     """
-    least = int(count * _LEAST_SHARE)
+    least = min(math.ceil(count / _ONE_IN), count // len(LABELS))
     dealt = [min(least, there) for there in available]
     rest = count - least * len(LABELS)
     wanted = [least + rest * seen / max(sum(in_pool), 1) for seen in in_pool]
@@ -78,5 +82,6 @@ def one_of_each_cluster(vectors: Floats, weights: Floats, count: int, seed: int)
     for row in np.argsort(distances, kind="stable").tolist():
         nearest.setdefault(int(found.labels_[row]), row)
     chosen = list(nearest.values())
-    others = [row for row in np.argsort(-weights, kind="stable").tolist() if row not in set(chosen)]
+    taken = set(chosen)
+    others = [row for row in np.argsort(-weights, kind="stable").tolist() if row not in taken]
     return (chosen + others)[:count]

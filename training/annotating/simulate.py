@@ -19,18 +19,19 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 from transformers import AutoTokenizer
 
-from detente.atomic import atomic_writer, check_writable
+from detente.atomic import atomic_writer, check_outputs
 from detente.errors import UsageError
 from detente.inference import Scores
 from detente.labels import LABELS
 from detente.series import student_quantile
 from eval.plots import COLOURS, INK, draw, legend_text
 from training.annotating import selection
-from training.config import FrozenVariant, read_variant
+from training.config import FrozenVariant, annotation_file, read_variant
 from training.data import Splits, load_splits
 from training.encoders import find_encoder
 from training.export import batched_logits
@@ -43,8 +44,6 @@ Strategy = Callable[[Scores, Vectors, int, np.random.Generator], Sequence[int]]
 _CONFIG: Final = Path("configs/frozen-minilm.yaml")
 _FIRST: Final = 50
 _EACH_ROUND: Final = 50
-# Candidates for each sentence to choose, as `suggest` has it.
-_CANDIDATES: Final = 10
 # The levels of macro-F1 that the table has; those between what the first round and all rounds reach are shown.
 _LEVELS: Final = tuple(level / 100 for level in range(40, 100, 5))
 
@@ -66,7 +65,7 @@ def _by_guess(
         chosen: list[int] = []
         for guess, quota in enumerate(selection.quotas(n, in_pool, in_pool)):
             rows = np.flatnonzero(guesses == guess)
-            rows = rows[np.argsort(-priorities[rows], kind="stable")][: quota * _CANDIDATES]
+            rows = rows[np.argsort(-priorities[rows], kind="stable")][: quota * selection.CANDIDATES]
             chosen += rows[list(choose(vectors[rows], priorities[rows], quota, rng))].tolist()
         return chosen
 
@@ -91,13 +90,17 @@ STRATEGIES: Final[dict[str, Strategy]] = {
 
 @dataclass(frozen=True)
 class Pool:
-    """Sentences to choose from and to measure on, as vectors (rows, size) and label ids (rows,)."""
+    """Sentences to choose from and to measure on, as vectors (rows, size) and label ids (rows,).
+
+    `inverse_regularisation` is that of the logistic regressions which learn from them.
+    """
 
     name: str
     vectors: Vectors
     label_ids: npt.NDArray[np.int64]
     measured_vectors: Vectors
     measured_label_ids: npt.NDArray[np.int64]
+    inverse_regularisation: float
 
 
 @dataclass(frozen=True)
@@ -118,18 +121,24 @@ def command(arguments: list[str]) -> int:
     """Run the command; returns the exit code.
 
     Raises:
-        UsageError: nowhere to write, or no pool that is large enough.
+        UsageError: nowhere to write, two pools of one name, or one that is not large enough.
         DetenteError: annotation files that do not pass the checks.
     """
     options = _parsed(arguments)
     variant = read_variant(_CONFIG)
     if not isinstance(variant, FrozenVariant):
         raise UsageError(f"{_CONFIG}: expected a variant of kind frozen")
-    sources = {"seeds": variant.annotations, **{path.stem: (str(path),) for path in options.pool}}
+    files = [annotation_file(name).path for name in variant.annotations]
+    check_outputs([_CONFIG, *files, *options.pool], options.out, options.json)
+    sources = {"seeds": variant.annotations}
+    for path in options.pool:
+        if path.stem in sources:
+            raise UsageError(f"{path}: its figures would be taken for others called {path.stem}; rename the file")
+        sources[path.stem] = (str(path),)
     console = Console(stderr=True)
     found = []
-    for name, files in sources.items():
-        splits = load_splits(FrozenVariant(name=name, encoder=variant.encoder, annotations=files))
+    for name, annotations in sources.items():
+        splits = load_splits(FrozenVariant(name=name, encoder=variant.encoder, annotations=annotations))
         if len(splits.train.rows) < options.up_to:
             raise UsageError(f"{name}: has {len(splits.train.rows):,} sentences to choose from; lower --up-to")
         console.print(f"{name}: vectors of {len(splits.train.rows) + len(splits.validation.rows):,} sentences")
@@ -161,8 +170,6 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.seeds < 2 or options.up_to < _FIRST + _EACH_ROUND:  # noqa: PLR2004
         raise UsageError(f"expected at least 2 --seeds and --up-to {_FIRST + _EACH_ROUND}")
-    for path in filter(None, (options.out, options.json)):
-        check_writable(path)
     return options
 
 
@@ -174,7 +181,7 @@ def _pool(name: str, splits: Splits, variant: FrozenVariant) -> Pool:
         for split in (splits.train, splits.validation)
     ]
     label_ids = [np.array(split.label_ids()) for split in (splits.train, splits.validation)]
-    return Pool(name, vectors[0], label_ids[0], vectors[1], label_ids[1])
+    return Pool(name, vectors[0], label_ids[0], vectors[1], label_ids[1], variant.inverse_regularisation)
 
 
 def simulate(
@@ -195,30 +202,33 @@ def simulate(
 
 def _play(pool: Pool, strategy: Strategy, rounds: int, rng: np.random.Generator) -> list[float]:
     revealed = rng.choice(len(pool.vectors), _FIRST, replace=False)
-    found = []
-    for _ in range(rounds):
-        learner = _fit(pool, revealed)
-        found.append(_macro_f1(learner, pool))
+    learner = _fit(pool, revealed)
+    found = [_macro_f1(learner, pool)]
+    for _ in range(rounds - 1):
         hidden = np.setdiff1d(np.arange(len(pool.vectors)), revealed)
         chosen = strategy(_scores(learner, pool.vectors[hidden]), pool.vectors[hidden], _EACH_ROUND, rng)
         revealed = np.concatenate([revealed, hidden[list(chosen)]])
+        learner = _fit(pool, revealed)
+        found.append(_macro_f1(learner, pool))
     return found
 
 
-def _fit(pool: Pool, revealed: npt.NDArray[np.integer]) -> LogisticRegression:
-    # As configs/frozen-minilm.yaml sets it.
-    learner = LogisticRegression(C=10.0, class_weight="balanced", max_iter=2000)
-    return learner.fit(pool.vectors[revealed], pool.label_ids[revealed])
+def _fit(pool: Pool, revealed: npt.NDArray[np.integer]) -> LogisticRegression | DummyClassifier:
+    label_ids = pool.label_ids[revealed]
+    if len(set(label_ids.tolist())) == 1:
+        return DummyClassifier().fit(pool.vectors[revealed], label_ids)
+    learner = LogisticRegression(C=pool.inverse_regularisation, class_weight="balanced", max_iter=2000)
+    return learner.fit(pool.vectors[revealed], label_ids)
 
 
-def _scores(learner: LogisticRegression, vectors: Vectors) -> Scores:
+def _scores(learner: LogisticRegression | DummyClassifier, vectors: Vectors) -> Scores:
     """Scores, shape (rows, 3), also where the learner has not met every label yet."""
     scores: Scores = np.zeros((len(vectors), len(LABELS)), np.float32)
     scores[:, learner.classes_] = learner.predict_proba(vectors)
     return scores
 
 
-def _macro_f1(learner: LogisticRegression, pool: Pool) -> float:
+def _macro_f1(learner: LogisticRegression | DummyClassifier, pool: Pool) -> float:
     found = learner.predict(pool.measured_vectors)
     return float(f1_score(pool.measured_label_ids, found, average="macro", labels=range(len(LABELS)), zero_division=0))
 

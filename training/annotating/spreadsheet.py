@@ -48,5 +48,6 @@ def answers(record: Mapping[str, Any]) -> Iterator[Answer]:
     fields = task_fields(record)
     if _FORMULA_ERROR.fullmatch(fields["text"].strip()):
         raise DetenteError(f"the text is {fields['text']!r}: a spreadsheet took it for a formula; copy it in anew")
-    label = None if record["label"] in (None, "") else read_label(record["label"])
+    given = record["label"]
+    label = read_label(given) if given is not None and str(given).strip() else None
     yield Answer(**fields, label=label, missing="" if label else NO_ANSWER)

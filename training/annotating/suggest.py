@@ -3,6 +3,7 @@
 import argparse
 import hashlib
 import logging
+import shlex
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -14,7 +15,7 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from detente.annotations import read_annotations, text_fingerprint
 from detente.articles import Article, BadArticle, article_files, read_articles
-from detente.atomic import check_writable
+from detente.atomic import check_outputs
 from detente.errors import DetenteError, UsageError
 from detente.files import MAX_LINE, open_input, read_lines
 from detente.labels import LABELS, Label
@@ -31,12 +32,10 @@ _STRATEGIES: Final = {
     "mixed": "uncertain ones that differ: of ten times as many with the smallest margin, one of each k-means cluster",
     "margin": "those whose two highest scores are closest",
     "entropy": "those whose scores are most even",
-    "diverse": "k-centre: those that leave no sentence of the pool far from a chosen one",
+    "diverse": "k-centre: of a random sample ten times as large, those that leave none of it far from a chosen one",
     "random": "a fair sample of the pool, whatever the guess: the control",
 }
 _NEED_VECTORS: Final = ("mixed", "diverse")
-# Candidates for each sentence to choose, Zhdanov's factor: enough for clusters to differ, and still the uncertain ones.
-_CANDIDATES: Final = 10
 _LINES_HELD: Final = 2048
 
 
@@ -45,7 +44,10 @@ def command(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     if options.n < 1:
         raise UsageError(f"--n is {options.n}; expected at least 1")
-    check_writable(options.out)
+    if options.out.suffix.lower() != ".jsonl":
+        raise UsageError(f"{options.out}: a task file is JSON lines; give it a name that ends in .jsonl")
+    read = options.articles if options.lines else article_files(options.articles)
+    check_outputs([*read, *map(Path, Variant.annotations), *options.annotated], options.out)
     model = open_model(options.model)
     if options.strategy in _NEED_VECTORS and model.manifest["kind"] != "encoder":
         kind = f"{options.model}: is of kind {model.manifest['kind']}, which gives no sentence vectors"
@@ -54,7 +56,7 @@ def command(arguments: list[str]) -> int:
     known = {text_fingerprint(text) for text in annotated}
     if not options.also_learned:
         known |= training_texts(model)
-    pool = Pool(options.n * _CANDIDATES, known)
+    pool = Pool(options.n * selection.CANDIDATES, known)
     unreadable = _fill(pool, options)
     candidates = pool.candidates(annotated)
     chosen = _choose(options, pool, candidates, model)
@@ -160,10 +162,11 @@ def _from_lines(paths: Sequence[Path], scorer: Scorer) -> Iterator[Task | BadArt
                     if raw is None:
                         yield BadArticle(f"{path}:{number}", f"the line is longer than {MAX_LINE:,} bytes")
                 texts = {number: text for number, text in texts.items() if text}
-                for (number, text), row in zip(texts.items(), scorer.score_sentences([*texts.values()]), strict=True):
+                for text, row in zip(texts.values(), scorer.score_sentences([*texts.values()]), strict=True):
                     escalation, de_escalation, neutral = (round(float(score), 4) for score in row)
                     yield Task(
-                        id=f"{path}:{number}",
+                        # The line's number would be another sentence's when the file has grown.
+                        id=f"{path.stem}-{text_fingerprint(text)}",
                         text=text,
                         guess=LABELS[int(row.argmax())],
                         scores=(escalation, de_escalation, neutral),
@@ -189,7 +192,7 @@ def _choose(
     wanted = selection.quotas(options.n, [pool.by_guess[label] for label in LABELS], available)
     if options.strategy not in _NEED_VECTORS:
         return [task for label, quota in zip(LABELS, wanted, strict=True) for _, task in candidates[label][:quota]]
-    first = [candidates[label][: quota * _CANDIDATES] for label, quota in zip(LABELS, wanted, strict=True)]
+    first = [candidates[label][: quota * selection.CANDIDATES] for label, quota in zip(LABELS, wanted, strict=True)]
     texts = [task.text for entries in first for _, task in entries]
     from training.annotating.vectors import sentence_vectors  # torch takes seconds to import
 
@@ -218,7 +221,8 @@ def _sum_up(options: argparse.Namespace, pool: Pool, chosen: list[Task], unreada
     lines += [f"left out: {_listed(pool)}"]
     lines += [f"chosen: {len(chosen):,} of {options.n:,} asked for, by guess: {by_guess}"]
     lines += [f"mean margin: {margins.mean():.3f}, of the pool {pool.margins / pool.by_guess.total():.3f}"]
-    lines += [f"{options.out} written; next: python -m training export {options.out}"]
+    following = ["export", str(options.out), "--tool", "label-studio", "--out", str(options.out.with_suffix(".json"))]
+    lines += [f"{options.out} written; next: python -m training {shlex.join(following)}"]
     console = Console(soft_wrap=True, highlight=False, markup=False)
     for line in lines:
         console.print(line)

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from detente.annotations import write_annotations
-from detente.atomic import atomic_writer, check_writable
+from detente.atomic import atomic_writer, check_outputs
 from detente.delimited import DELIMITERS
 from detente.errors import DetenteError, UsageError, printable, raise_problems
 from detente.labels import LABELS
@@ -30,10 +30,12 @@ JSONL; Prodigy's or doccano's JSONL; a table (.csv, .tsv) with the columns id, t
 De-escalation, DE_ESCALATION, deescalation …, or be the ids 0, 1, 2 of escalation, de-escalation, neutral.
 
 Several people: the label that more than half of them gave counts. Where there is none, the sentence goes to the
-table of disagreements. Fill in its column label, and give it as one more FILE beside the same others: what is settled
-counts more than the votes. The annotations say in sure whether several agreed (1) or not all did (0).
+table of disagreements. Fill in its column label, give the table another name, since settled labels are not written
+over, and give it as one more FILE beside the same others: what is settled counts more than the votes. The annotations
+say in sure whether several agreed (1) or not all did (0).
 
-Example: python -m training import anna.json ben.json --tasks tasks.jsonl --out annotations.jsonl"""
+Example: python -m training import anna.json ben.json --tasks tasks.jsonl --out annotations.jsonl
+then:    python -m training import anna.json ben.json settled.csv --tasks tasks.jsonl --out annotations.jsonl"""
 
 
 def command(arguments: list[str]) -> int:
@@ -41,7 +43,7 @@ def command(arguments: list[str]) -> int:
 
     Raises:
         DetenteError: there are problems, all of which are named, and nothing is written.
-        UsageError: a file cannot be written, or holds what a person has settled.
+        UsageError: a file cannot be written, or is read too, or holds what a person has settled.
     """
     parser = argparse.ArgumentParser(
         prog="python -m training import",
@@ -63,9 +65,8 @@ def command(arguments: list[str]) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the agreement of the annotators there, too")
     options = parser.parse_args(arguments)
     to_settle = options.disagreements or options.out.with_name(f"{options.out.stem}.disagreements.csv")
-    for path in filter(None, (options.out, to_settle, options.json)):
-        check_writable(path)
-    _check_work(options.files, options.out, to_settle)
+    _check_work(to_settle)
+    check_outputs([*options.files, *filter(None, [options.tasks])], options.out, to_settle, options.json)
     tasks = read_tasks(options.tasks) if options.tasks else None
     exports = read_exports(options.files, options.tool)
     decision = decide(exports, tasks)
@@ -84,18 +85,21 @@ def command(arguments: list[str]) -> int:
     if decision.disagreements:
         _write_disagreements(to_settle, decision.disagreements)
         console.print(f"{to_settle}: {len(decision.disagreements):,} disagreements to settle")
+    elif to_settle.exists():
+        console.print(f"{to_settle}: stands there from before, but nothing is left to settle; delete it")
     if not decision.annotations:
         raise DetenteError(f"no sentence has a label that counts; {options.out} was not written")
     return 0
 
 
-def _check_work(files: Sequence[Path], out: Path, to_settle: Path) -> None:
-    """Find out before anything is read whether writing would cost somebody's work."""
+def _check_work(to_settle: Path) -> None:
+    """Find out before anything is read whether writing the disagreements would cost somebody's work."""
     if to_settle.suffix.lower() not in DELIMITERS:
         raise UsageError(f"{to_settle}: disagreements are a table; give it a name that ends in .csv or .tsv")
-    if out.resolve() in {file.resolve() for file in files}:
-        raise UsageError(f"{out}: is one of the files to read; write the annotations somewhere else")
-    if to_settle.exists() and any(row.record.get("label") for row in read_rows(to_settle)):
+    # A row that cannot be read may have been settled, too.
+    if to_settle.is_file() and any(
+        row.problem or str(row.record.get("label") or "").strip() for row in read_rows(to_settle)
+    ):
         raise UsageError(f"{to_settle}: holds settled labels; move it, and give it as one more FILE under its new name")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from detente.atomic import atomic_writer
 from detente.errors import DetenteError
-from detente.labels import LABEL_IDS, LABELS, Label
+from detente.labels import LABELS, Label
 from detente.tables import read_rows
 
 
@@ -54,8 +54,9 @@ def read_tasks(path: Path) -> list[Task]:
     """Read a task file; fields that a task does not have are passed over.
 
     Raises:
-        DetenteError: naming file and line: no JSON, no id or text, an id used twice, an unknown guess, wrong scores.
-        UsageError: there is no such file.
+        DetenteError: there is no such file; or naming file and line: no JSON, no id or text, an id used twice, an
+            unknown guess, wrong scores.
+        UsageError: it is no JSON lines or table by its suffix.
     """
     tasks: list[Task] = []
     lines: dict[str, int] = {}
@@ -79,9 +80,10 @@ def _task(where: str, record: dict[str, Any]) -> Task:
         if not isinstance(value, str) or (name in {"id", "text"} and not value.strip()):
             raise DetenteError(f"{where}: {name} is {record.get(name)!r}; expected text")
     guess, scores = record.get("guess"), record.get("scores")
-    if guess is not None and guess not in LABEL_IDS:
+    if guess is not None and guess not in LABELS:
         raise DetenteError(f"{where}: guess is {guess!r}; expected {', '.join(LABELS)}")
-    numbers = isinstance(scores, list) and all(isinstance(score, int | float) for score in scores)
+    # By type: true and false are of type int, too.
+    numbers = isinstance(scores, list) and all(type(score) in (int, float) and 0 <= score <= 1 for score in scores)
     if scores is not None and not (numbers and len(scores) == len(LABELS)):
-        raise DetenteError(f"{where}: scores are {scores!r}; expected {len(LABELS)} numbers in label order")
+        raise DetenteError(f"{where}: scores are {scores!r}; expected {len(LABELS)} numbers from 0 to 1 in label order")
     return Task(**fields, guess=guess and Label(guess), scores=scores and tuple(map(float, scores)))

@@ -35,7 +35,7 @@ class Decision:
     """What the answers come to.
 
     `votes` has, for each sentence, each annotator's label. `repeated` counts answers that the same annotator replaced
-    by a later one, `restored` the texts whose typography had changed, `missing` the answers without a label by why.
+    by a later one, `restored` the texts whose typography had changed, `missing` the sentences without any label by why.
     """
 
     annotations: list[Annotation] = field(default_factory=list)
@@ -61,11 +61,12 @@ def decide(exports: Exports, tasks: Sequence[Task] | None = None) -> Decision:
     first: dict[str, Answer] = {}
     labels: dict[str, dict[str, Label]] = {}
     settled: dict[str, Answer] = {}
+    missing: dict[str, str] = {}
     for answer in (*exports.answers, *exports.settled):
         _check_text(answer, first.setdefault(answer.id, answer), known, found)
     for answer in sorted(exports.answers, key=lambda answer: answer.at):
         if answer.label is None:
-            found.missing[answer.missing] += 1
+            missing[answer.id] = answer.missing
             continue
         given = labels.setdefault(answer.id, {})
         found.repeated += answer.annotator in given
@@ -75,6 +76,7 @@ def decide(exports: Exports, tasks: Sequence[Task] | None = None) -> Decision:
         if before.label != answer.label:
             settled_twice = f"settled as {answer.label} here and as {before.label} at {before.where}"
             found.problems.append(f"{answer.where}: {answer.id!r} is {settled_twice}; keep one")
+    found.missing.update(why for id_, why in missing.items() if id_ not in labels and id_ not in settled)
     places: list[tuple[str, Any]] = []
     for id_, answer in first.items():
         votes = labels.get(id_, {})

@@ -8,6 +8,8 @@ import pytest
 
 from detente.annotations import Annotation, write_annotations
 from detente.labels import Label
+from eval.behaviour import read_behaviour
+from tests.conftest import ROOT
 from training.__main__ import main
 from training.annotating.drift import label_shares
 
@@ -65,6 +67,13 @@ def test_a_row_that_is_itself_marked_as_test_is_no_error() -> None:
     assert _places(_check([FINE, replace(HELD_OUT, id="m")], exit_code=0), "held out") == []
 
 
+@pytest.mark.usefixtures("clone")
+def test_a_sentence_of_the_behaviour_suite_is_held_out() -> None:
+    case = read_behaviour(ROOT / "eval" / "behaviour.jsonl").cases[0]
+    (found,) = _check([FINE, replace(FINE, id="b", text=case.changed)], exit_code=1)
+    assert (found["where"], found["found"]) == ("mine.csv:3", "stands held out at behaviour suite")
+
+
 def test_a_direction_coded_file_can_be_held_out(clone: Path) -> None:
     (clone / "coded.tsv").write_text(f"text\tpenta\n{FINE.text}\t4\n", encoding="utf-8")
     found = _check([FINE], "--held-out", "coded.tsv", exit_code=1)
@@ -75,7 +84,30 @@ def test_a_direction_coded_file_can_be_held_out(clone: Path) -> None:
 def test_a_seed_with_another_label_is_an_error(sample: list[Annotation]) -> None:
     other = next(label for label in Label if label != sample[0].label)
     found = _check([FINE, replace(sample[0], id="m", label=other)], exit_code=1)
-    assert _places(found, "contradiction") == ["mine.csv:3"]
+    assert _places(found, "rejected") == ["mine.csv:3"]
+
+
+@pytest.mark.usefixtures("clone")
+@pytest.mark.parametrize(
+    "clash",
+    [{"id": "n0"}, {"group": HELD_OUT.id}, {"text": HELD_OUT.text, "split": "train"}],
+    ids=["id", "group", "split"],
+)
+def test_what_clashes_with_the_seeds_is_an_error_as_in_training(clash: dict[str, str]) -> None:
+    assert "rejected" in [one["kind"] for one in _check([replace(FINE, **clash)], exit_code=1)]
+
+
+@pytest.mark.usefixtures("clone")
+def test_the_seeds_themselves_can_be_checked() -> None:
+    assert main(["check", "seeds/annotations.jsonl", "--no-model", "--json", "found.json"]) == 0
+
+
+@pytest.mark.usefixtures("clone")
+def test_each_of_many_problems_is_in_the_json() -> None:
+    Path("mine.csv").write_text("id,text,label\n" + "a,,neutral\n" * 50, encoding="utf-8")
+    assert main(["check", "mine.csv", "--no-model", "--json", "found.json"]) == 1
+    found = json.loads(Path("found.json").read_text(encoding="utf-8"))["findings"]
+    assert _places(found, "rejected") == [f"mine.csv:{line}" for line in range(2, 52)]
 
 
 @pytest.mark.usefixtures("clone")
@@ -116,6 +148,12 @@ def test_measuring_tells_how_many_flipped_labels_are_found(
     write_annotations(clone / "mine.csv", [row for row in sample if row.split != "test"])
     assert main(["check", "mine.csv", "--no-model", "--measure"]) == 0
     assert "2 labels of 48 flipped" in capsys.readouterr().out
+
+
+def test_measuring_writes_no_json_and_says_so(clone: Path, capsys: pytest.CaptureFixture) -> None:
+    write_annotations(clone / "mine.csv", [FINE])
+    assert main(["check", "mine.csv", "--no-model", "--measure", "--json", "found.json"]) == 2
+    assert "--measure writes no --json" in capsys.readouterr().err
 
 
 def test_labels_given_otherwise_than_in_the_seeds_are_drift() -> None:

@@ -103,6 +103,14 @@ def test_a_table_is_read_whatever_its_delimiter(table: Callable[..., Path], out:
     assert take_back(out, table(*map(delimiter.join, rows)))["1"].label is D
 
 
+def test_blank_rows_and_labels_of_a_spreadsheet_are_no_mistake(
+    table: Callable[..., Path], out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = table("id,text,label", f"1,{ALDER}, escalation ", f"2,{BRIDGE}, ", ",,", ", ,")
+    assert [row.label for row in take_back(out, path).values()] == [E]
+    assert "tasks without an answer: 1\n" in capsys.readouterr().out
+
+
 def test_a_text_like_a_formula_comes_back_as_it_was(tmp_path: Path, out: Path) -> None:
     write_tasks(tmp_path / "tasks.jsonl", [Task("1", "=2+2 is what they agreed on."), Task("2", "'=1' was the sign.")])
     path = tmp_path / "table.csv"
@@ -143,6 +151,7 @@ def test_a_file_called_json_may_hold_lines(lines: Callable[..., Path], out: Path
         ({"id": "1", "text": ALDER, "label": ["neutral", "escalation"]}, "several labels, neutral, escalation"),
         ({"id": "1", "text": ALDER, "label": ["escalating"]}, "unknown label 'escalating'"),
         ({"id": "1", "text": ALDER, "label": ["escalating"]}, "did you mean 'escalation'"),
+        ({"id": "1", "text": ALDER, "label": ["-1\u200b"]}, "unknown label '-1"),
         ({"id": "1", "text": "", "label": ["neutral"]}, "no text; found id, text, label"),
         ({"id": "1", "fields": {"text": ALDER}, "responses": {"label": 5}}, "not in the form that argilla exports"),
         ({"id": 1, "text": ALDER, "annotation_id": 2, "annotator": 3, "lead_time": 4, "mood": "x"}, "without a label"),

@@ -55,3 +55,12 @@ def test_as_many_are_picked_as_asked_for_where_points_coincide() -> None:
 )
 def test_every_guess_gets_its_share(in_pool: list[int], available: list[int], expected: list[int]) -> None:
     assert quotas(100, in_pool, available) == expected
+
+
+def test_the_rarest_guess_gets_a_quarter_also_of_what_four_does_not_divide() -> None:
+    assert min(quotas(30, [10, 10, 980], [30, 30, 30])) == 8
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_no_more_are_chosen_than_asked_for(count: int) -> None:
+    assert sum(quotas(count, [10, 10, 980], [30, 30, 30])) == count

@@ -1,16 +1,18 @@
 import json
 import math
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from sklearn.metrics import f1_score
 
 from detente.annotations import Annotation, write_annotations
 from detente.labels import LABELS
 from training.__main__ import main
-from training.annotating.simulate import Curves, Pool, _chart, _table, _to_json, random, simulate
+from training.annotating.simulate import STRATEGIES, Curves, Pool, _chart, _table, _to_json, random, simulate
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +21,7 @@ def pool() -> Pool:
     rng = np.random.default_rng(1)
     label_ids = rng.choice(3, 900, p=[0.45, 0.1, 0.45])
     vectors = (rng.normal(0, 0.6, (900, 4)) + np.eye(3, 4)[label_ids]).astype(np.float32)
-    return Pool("clouds", vectors[:700], label_ids[:700], vectors[700:], label_ids[700:])
+    return Pool("clouds", vectors[:700], label_ids[:700], vectors[700:], label_ids[700:], inverse_regularisation=10.0)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +39,20 @@ def test_a_strategy_sees_only_what_is_hidden_and_never_a_label(pool: Pool) -> No
         return list(range(n))
 
     simulate(pool, {"first": first}, seeds=1, up_to=200)
-    assert hidden == [650, 600, 550, 500]
+    assert hidden == [650, 600, 550]
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_pool_can_be_annotated_to_its_last_sentence(pool: Pool, name: str) -> None:
+    small = replace(pool, vectors=pool.vectors[:110], label_ids=pool.label_ids[:110])
+    assert simulate(small, {name: STRATEGIES[name]}, seeds=1, up_to=100).macro_f1[name].shape == (1, 2)
+
+
+def test_a_first_draw_of_one_label_alone_predicts_it(pool: Pool) -> None:
+    rare = replace(pool, label_ids=np.where(np.arange(700) < 5, pool.label_ids, 2))
+    macro_f1 = simulate(rare, {"random": random}, seeds=3, up_to=100).macro_f1["random"]
+    always = f1_score(pool.measured_label_ids, np.full(200, 2), average="macro", labels=range(3), zero_division=0)
+    assert macro_f1.min() == pytest.approx(always)
 
 
 def test_strategies_of_one_seed_start_from_the_same_sentences(pool: Pool) -> None:
@@ -81,6 +96,8 @@ def test_the_command_writes_chart_and_figures_but_no_sentence(
     written = chart.read_text(encoding="utf-8") + figures.read_text(encoding="utf-8") + capsys.readouterr().out
     assert not any(act in written for act in acts)
     assert main(["simulate", "--out", str(chart), "--up-to", "1000"]) == 2
+    assert main(["simulate", "--out", str(chart), "--pool", str(tmp_path / "seeds.jsonl")]) == 2
+    assert "taken for others called seeds" in capsys.readouterr().err
 
 
 def test_too_few_rounds_are_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 """Suggesting: sentences of unread articles become tasks, none of them annotated, repeated or no sentence."""
 
 import json
+import shlex
 from collections import Counter
 from pathlib import Path
 
@@ -84,6 +85,28 @@ def test_what_is_annotated_learned_or_no_sentence_is_not_chosen(
     assert "2 are annotated or learned already" in told
     assert "1 have fewer than 4 words" in told
     assert "1 are nearly the same as an annotated one" in told
+
+
+def test_the_next_step_that_is_printed_works(tiny_model: Path, clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pool = _articles(clone)
+    _suggest(tiny_model, pool, "--n", "3", "--strategy", "margin")
+    following = capsys.readouterr().out.split("next: python -m training ")[1]
+    assert main(shlex.split(following)) == 0
+
+
+def test_a_task_file_of_another_type_is_refused(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["suggest", str(_articles(clone)), "--out", "tasks.csv"]) == 2
+    assert "ends in .jsonl" in capsys.readouterr().err
+
+
+def test_a_line_keeps_its_id_when_others_come_before_it(tiny_model: Path, clone: Path) -> None:
+    pool = clone / "pool.txt"
+    pool.write_text("Four lorries crossed the bridge.\n", encoding="utf-8")
+    before = _suggest(tiny_model, pool, "--lines", "--strategy", "margin")
+    pool.write_text("The museum opened a new wing.\nFour lorries crossed the bridge.\n", encoding="utf-8")
+    after = _suggest(tiny_model, pool, "--lines", "--strategy", "margin")
+    assert before[0].id in {task.id for task in after}
+    assert len({task.id for task in after}) == 2
 
 
 def test_the_same_seed_chooses_the_same_sentences(tiny_model: Path, clone: Path) -> None:

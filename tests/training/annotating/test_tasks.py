@@ -25,7 +25,10 @@ def test_tasks_are_read_back_as_they_were_written(tmp_path: Path) -> None:
         ({"text": None}, "text is None"),
         ({"guess": "De-escalation"}, "guess is 'De-escalation'"),
         ({"scores": [0.5, 0.5]}, "scores are"),
+        ({"guess": ["neutral"]}, "guess is"),
         ({"scores": "high"}, "scores are"),
+        ({"scores": [0.5, 0.5, True]}, "scores are"),
+        ({"scores": [0.5, 0.5, float("nan")]}, "scores are"),
         ({"id": "a"}, "id .a. stands already on line 1"),
     ],
 )

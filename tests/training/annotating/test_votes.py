@@ -9,7 +9,6 @@ import pytest
 
 from detente.labels import Label
 from tests.training.annotating.conftest import ALDER, BRIDGE, FILES, problems, take_back
-from training.__main__ import main
 from training.annotating.answers import Answer
 from training.annotating.exports import Exports, read_exports
 from training.annotating.votes import decide
@@ -69,6 +68,30 @@ def test_disagreements_are_written_settled_and_read_back(table: Callable[..., Pa
     }
 
 
+def test_a_table_of_disagreements_that_nothing_is_left_of_is_named(
+    table: Callable[..., Path], out: Path, capsys
+) -> None:
+    anna = table("id,text,label", f"1,{ALDER},escalation", f"2,{BRIDGE},neutral")
+    ben = table("id,text,label", f"1,{ALDER},neutral", name="ben.csv")
+    take_back(out, anna, ben)
+    assert "nothing is left to settle" not in capsys.readouterr().out
+    take_back(out, anna, ben, table("id,text,label", f"1,{ALDER},neutral", name="cleo.csv"))
+    assert "disagreements.csv: stands there from before, but nothing is left to settle" in capsys.readouterr().out
+
+
+def test_one_file_under_two_spellings_of_its_path_is_one_annotators(table: Callable[..., Path]) -> None:
+    anna = table("id,text,label", f"1,{ALDER},escalation")
+    found = read_exports([anna, anna.parent / ".." / anna.parent.name / anna.name])
+    assert [one.annotator for one in found.answers] == ["anna"]
+
+
+def test_a_task_that_nobody_labelled_is_counted_once_and_one_that_somebody_did_is_not() -> None:
+    exports = answered(None, None)
+    exports.answers = [replace(one, missing="skipped") for one in exports.answers]
+    exports.answers += [Answer("2", BRIDGE, None, "skipped", "0"), Answer("2", BRIDGE, N, annotator="1")]
+    assert decide(exports).missing == {"skipped": 1}
+
+
 def test_a_settled_table_is_read_beside_a_named_tools_exports(lines: Callable[..., Path], table, out: Path) -> None:
     anna = lines({"id": 1, "text": ALDER, "label": ["escalation"]})
     settled = table("id,text,label of anna,label of ben,label", f"1,{ALDER},escalation,neutral,neutral", name="s.csv")
@@ -82,11 +105,12 @@ def test_what_a_person_has_settled_is_not_written_over(table: Callable[..., Path
     assert "holds settled labels" in problem
 
 
-def test_an_export_is_not_written_over(table: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
-    anna = table("id,text,label", f"1,{ALDER},escalation")
-    assert main(["import", str(anna), "--out", str(anna)]) == 2
-    assert "is one of the files to read" in capsys.readouterr().err
-    assert "escalation" in anna.read_text(encoding="utf-8")
+def test_settled_rows_that_cannot_be_read_are_not_written_over(table: Callable[..., Path], out: Path, capsys) -> None:
+    anna, ben = (table("id,text,label", f"1,{ALDER},{label}", name=f"{label}.csv") for label in (E, N))
+    settled = table("", name="s.csv")
+    settled.write_bytes(b"id,text,label of anna,label of ben,label\n1,caf\xe9,escalation,neutral,neutral\n")
+    [problem] = problems(out, capsys, anna, ben, "--disagreements", settled, code=2)
+    assert "holds settled labels" in problem
 
 
 def test_people_of_two_files_are_told_apart_even_if_the_tool_calls_them_the_same(tmp_path: Path) -> None:

@@ -7,18 +7,15 @@ from the same sentences, but not by as much. Measured on the validation split, s
 
 import argparse
 import json
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
@@ -28,9 +25,8 @@ from detente.atomic import atomic_writer, check_outputs
 from detente.errors import UsageError
 from detente.inference import Scores
 from detente.labels import LABELS
-from detente.series import student_quantile
-from eval.plots import COLOURS, INK, draw, legend_text
 from training.annotating import selection
+from training.annotating.curves import Curves, chart, table, to_json
 from training.config import FrozenVariant, annotation_file, read_variant
 from training.data import Splits, load_splits
 from training.encoders import find_encoder
@@ -44,8 +40,6 @@ Strategy = Callable[[Scores, Vectors, int, np.random.Generator], Sequence[int]]
 _CONFIG: Final = Path("configs/frozen-minilm.yaml")
 _FIRST: Final = 50
 _EACH_ROUND: Final = 50
-# The levels of macro-F1 that the table has; those between what the first round and all rounds reach are shown.
-_LEVELS: Final = tuple(level / 100 for level in range(40, 100, 5))
 
 
 def random(scores: Scores, vectors: Vectors, n: int, rng: np.random.Generator) -> Sequence[int]:  # noqa: ARG001
@@ -103,20 +97,6 @@ class Pool:
     inverse_regularisation: float
 
 
-@dataclass(frozen=True)
-class Curves:
-    """Macro-F1 after each round, shape (seeds, rounds), by strategy; and with the whole pool annotated."""
-
-    pool: Pool
-    annotations: list[int]
-    macro_f1: dict[str, npt.NDArray[np.float64]]
-    whole: float
-
-    def needed(self, strategy: str, level: float) -> list[float]:
-        """Annotations until macro-F1 first reached `level`, for each seed, linear between rounds; infinite if never."""
-        return [_first_reached(self.annotations, row, level) for row in self.macro_f1[strategy]]
-
-
 def command(arguments: list[str]) -> int:
     """Run the command; returns the exit code.
 
@@ -144,12 +124,12 @@ def command(arguments: list[str]) -> int:
         console.print(f"{name}: vectors of {len(splits.train.rows) + len(splits.validation.rows):,} sentences")
         found.append(simulate(_pool(name, splits, variant), STRATEGIES, options.seeds, options.up_to, console))
     with atomic_writer(options.out) as file:
-        file.write(_chart(found).encode())
+        file.write(chart(found).encode())
     if options.json:
         with atomic_writer(options.json) as file:
-            file.write(json.dumps([_to_json(curves) for curves in found], indent=2).encode() + b"\n")
+            file.write(json.dumps([to_json(curves) for curves in found], indent=2).encode() + b"\n")
     for curves in found:
-        Console(highlight=False).print(_table(curves))
+        Console(highlight=False).print(table(curves))
     return 0
 
 
@@ -197,7 +177,8 @@ def simulate(
                 macro_f1[name][seed] = _play(pool, strategy, len(annotations), np.random.default_rng(seed))
                 progress.advance(task)
     whole = _fit(pool, np.arange(len(pool.vectors)))
-    return Curves(pool, annotations, macro_f1, _macro_f1(whole, pool))
+    sizes = len(pool.vectors), len(pool.measured_vectors)
+    return Curves(pool.name, *sizes, annotations, macro_f1, _macro_f1(whole, pool))
 
 
 def _play(pool: Pool, strategy: Strategy, rounds: int, rng: np.random.Generator) -> list[float]:
@@ -231,85 +212,3 @@ def _scores(learner: LogisticRegression | DummyClassifier, vectors: Vectors) -> 
 def _macro_f1(learner: LogisticRegression | DummyClassifier, pool: Pool) -> float:
     found = learner.predict(pool.measured_vectors)
     return float(f1_score(pool.measured_label_ids, found, average="macro", labels=range(len(LABELS)), zero_division=0))
-
-
-def _first_reached(annotations: Sequence[int], macro_f1: npt.NDArray[np.float64], level: float) -> float:
-    above = np.flatnonzero(macro_f1 >= level)
-    if not len(above):
-        return math.inf
-    last = int(above[0])
-    if last == 0:
-        return float(annotations[0])
-    before, after = macro_f1[last - 1], macro_f1[last]
-    share = (level - before) / (after - before)
-    return float(annotations[last - 1] + share * (annotations[last] - annotations[last - 1]))
-
-
-def _mean_interval(values: npt.NDArray[np.float64]) -> tuple[Any, Any]:
-    """Means over the first axis and half the width of their 95 % intervals (Student's)."""
-    half = student_quantile(len(values) - 1) * values.std(axis=0, ddof=1) / math.sqrt(len(values))
-    return values.mean(axis=0), half
-
-
-def _shown_levels(curves: Curves) -> list[float]:
-    means = [rows.mean(axis=0) for rows in curves.macro_f1.values()]
-    return [one for one in _LEVELS if min(row[0] for row in means) < one <= max(row.max() for row in means)]
-
-
-def _table(curves: Curves) -> Table:
-    seeds = len(next(iter(curves.macro_f1.values())))
-    pool = curves.pool
-    title = f"{pool.name}: annotations needed, of {len(pool.vectors):,}; mean of {seeds} ± half its 95 % interval"
-    table = Table(title=title, caption=f"macro-F1 with all of them: {curves.whole:.3f}")
-    table.add_column("strategy")
-    levels = _shown_levels(curves)
-    for level in levels:
-        table.add_column(f"for {level:.2f}", justify="right")
-    table.add_column(f"macro-F1 at {curves.annotations[-1]:,}", justify="right")
-    for name, rows in curves.macro_f1.items():
-        mean, half = _mean_interval(rows[:, -1])
-        needed = [_needed_text(curves.needed(name, level)) for level in levels]
-        table.add_row(name, *needed, f"{mean:.3f} ± {half:.3f}")
-    return table
-
-
-def _needed_text(needed: list[float]) -> str:
-    reached = np.array([one for one in needed if math.isfinite(one)])
-    if len(reached) < len(needed):
-        return f"{len(reached)} of {len(needed)} did"
-    mean, half = _mean_interval(reached)
-    return f"{mean:.0f} ± {half:.0f}"
-
-
-def _to_json(curves: Curves) -> dict[str, Any]:
-    finite = {
-        name: {f"{level:.2f}": [n if math.isfinite(n) else None for n in curves.needed(name, level)]
-               for level in _shown_levels(curves)}
-        for name in curves.macro_f1
-    }  # fmt: skip
-    return {
-        "pool": curves.pool.name,
-        "sentences": len(curves.pool.vectors),
-        "measured_on": len(curves.pool.measured_vectors),
-        "macro_f1_of_all": curves.whole,
-        "annotations": curves.annotations,
-        "macro_f1": {name: rows.tolist() for name, rows in curves.macro_f1.items()},
-        "needed": finite,
-    }
-
-
-def _chart(found: Sequence[Curves]) -> str:
-    def paint(figure: Figure) -> None:
-        panels = figure.subplots(1, len(found), squeeze=False)[0]
-        for panel, curves in zip(panels, found, strict=True):
-            for number, (name, rows) in enumerate(curves.macro_f1.items()):
-                mean, half = _mean_interval(rows)
-                colour = COLOURS[number % len(COLOURS)]
-                panel.plot(curves.annotations, mean, color=colour, label=name)
-                panel.fill_between(curves.annotations, mean - half, mean + half, color=colour, alpha=0.15, linewidth=0)
-            panel.axhline(curves.whole, color=INK, linewidth=0.8, linestyle=":")
-            title = f"{legend_text(curves.pool.name)}; dotted: all {len(curves.pool.vectors):,} annotated"
-            panel.set(title=title, xlabel="annotations", ylabel="macro-F1", xlim=(0, curves.annotations[-1]))
-        panels[0].legend(loc="lower right", fontsize=8)
-
-    return draw((4.8 * len(found), 3.4), paint, "Macro-F1 against annotations, by strategy", background="#ffffff")

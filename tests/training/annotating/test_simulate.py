@@ -12,7 +12,8 @@ from sklearn.metrics import f1_score
 from detente.annotations import Annotation, write_annotations
 from detente.labels import LABELS
 from training.__main__ import main
-from training.annotating.simulate import STRATEGIES, Curves, Pool, _chart, _table, _to_json, random, simulate
+from training.annotating.curves import Curves, chart, table, to_json
+from training.annotating.simulate import STRATEGIES, Pool, random, simulate
 
 
 @pytest.fixture(scope="module")
@@ -62,23 +63,23 @@ def test_strategies_of_one_seed_start_from_the_same_sentences(pool: Pool) -> Non
 
 
 def test_the_number_needed_lies_between_two_rounds_in_proportion(pool: Pool) -> None:
-    curves = Curves(pool, [50, 100, 150], {"x": np.array([[0.4, 0.6, 0.5], [0.7, 0.7, 0.7]])}, whole=0.9)
+    curves = Curves(pool.name, 650, 100, [50, 100, 150], {"x": np.array([[0.4, 0.6, 0.5], [0.7, 0.7, 0.7]])}, whole=0.9)
     assert curves.needed("x", 0.55) == [pytest.approx(87.5), 50]
     assert curves.needed("x", 0.65) == [math.inf, 50]
 
 
 def test_table_and_figures_say_how_many_were_needed(curves: Curves) -> None:
-    table = _table(curves)
-    assert "700" in str(table.title)
-    found = _to_json(curves)
+    shown = table(curves)
+    assert "700" in str(shown.title)
+    found = to_json(curves)
     assert np.array(found["macro_f1"]["random"]).shape == (3, 4)
     assert found["annotations"] == [50, 100, 150, 200]
-    assert len(table.columns) == 2 + len(found["needed"]["random"])
+    assert len(shown.columns) == 2 + len(found["needed"]["random"])
 
 
-def test_the_chart_is_one_whole_svg_whatever_the_pool_is_called(curves: Curves, pool: Pool) -> None:
-    odd = Curves(Pool("a<b$c", *list(vars(pool).values())[1:]), curves.annotations, curves.macro_f1, curves.whole)
-    assert ET.fromstring(_chart([curves, odd])).tag.endswith("svg")  # noqa: S314 - our own
+def test_the_chart_is_one_whole_svg_whatever_the_pool_is_called(curves: Curves) -> None:
+    odd = Curves("a<b$c", 650, 100, curves.annotations, curves.macro_f1, curves.whole)
+    assert ET.fromstring(chart([curves, odd])).tag.endswith("svg")  # noqa: S314 - our own
 
 
 def test_the_command_writes_chart_and_figures_but_no_sentence(

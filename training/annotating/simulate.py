@@ -19,6 +19,7 @@ from rich.progress import Progress
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
+from threadpoolctl import threadpool_limits
 from transformers import AutoTokenizer
 
 from detente.atomic import atomic_writer, check_outputs
@@ -170,13 +171,14 @@ def simulate(
     """Play every strategy through, `seeds` times; those of one seed start from the same random sentences."""
     annotations = list(range(_FIRST, up_to + 1, _EACH_ROUND))
     macro_f1 = {name: np.zeros((seeds, len(annotations))) for name in strategies}
-    with Progress(console=console, transient=True, disable=console is None) as progress:
+    # More threads wait for each other as soon as anything else runs on the cores.
+    with threadpool_limits(1), Progress(console=console, transient=True, disable=console is None) as progress:
         task = progress.add_task(pool.name, total=seeds * len(strategies))
         for seed in range(seeds):
             for name, strategy in strategies.items():
                 macro_f1[name][seed] = _play(pool, strategy, len(annotations), np.random.default_rng(seed))
                 progress.advance(task)
-    whole = _fit(pool, np.arange(len(pool.vectors)))
+        whole = _fit(pool, np.arange(len(pool.vectors)))
     sizes = len(pool.vectors), len(pool.measured_vectors)
     return Curves(pool.name, *sizes, annotations, macro_f1, _macro_f1(whole, pool))
 

@@ -95,7 +95,9 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N articles")
     parser.add_argument("--batch", type=positive, default=32, metavar="N", help="the pipeline's batch size (32)")
-    parser.add_argument("--device", default="cpu", help="cpu (ONNX Runtime) or torch-cpu (fp32 torch)")
+    parser.add_argument(
+        "--device", choices=["cpu", "torch-cpu"], default="cpu", help="ONNX Runtime (cpu) or fp32 torch"
+    )
     parser.add_argument("--rounds", type=positive, default=3, metavar="N", help="rounds; medians are shown (3)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
     options = parser.parse_args(arguments)

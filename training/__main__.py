@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import difflib
 import importlib
 import logging
 import sys
@@ -34,6 +35,9 @@ def main(arguments: list[str] | None = None) -> int:
             module, _, function = _COMMANDS[given[0]].partition(":")
             found: int = getattr(importlib.import_module(module), function)(given[1:])
             return found
+        close = difflib.get_close_matches(given[0], _COMMANDS, n=1) if given and not Path(given[0]).exists() else []
+        if close:
+            raise UsageError(f"{given[0]}: no such config and no command; did you mean {close[0]!r}?")
         return _train(given)
     except DetenteError as error:
         for line in str(error).splitlines():

@@ -62,6 +62,10 @@ def load_splits(variant: Variant, more: Sequence[str] = (), parent: ModelDirecto
     for path in paths:
         if not path.is_file():
             raise UsageError(f"{path}: no such annotation file (run from the clone's root, or name it differently)")
+        if path.suffix.lower() == ".json":
+            raise UsageError(
+                f"{path}: what an annotation tool exports; python -m training import makes annotations of it"
+            )
     read = read_annotations(paths)
     if read.dropped:
         log.warning("%d exact duplicates dropped", read.dropped)

@@ -4,6 +4,7 @@ import pytest
 
 from detente.errors import UsageError
 from tests.conftest import ROOT
+from training.__main__ import main
 from training.config import KINDS, AnnotationFile, EncoderVariant, annotation_file, read_variant
 
 
@@ -75,3 +76,17 @@ def test_a_file_whose_own_name_ends_like_a_weight_is_found(tmp_path: Path) -> No
 def test_a_weight_that_is_no_positive_number_is_told(weight: str) -> None:
     with pytest.raises(UsageError, match=r"as a weight '.*' is no number above 0; write a\.csv=3"):
         annotation_file(f"a.csv={weight}")
+
+
+def test_a_mistyped_command_is_told_the_closest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sugest", "archive/"]) == 2
+    assert "sugest: no such config and no command; did you mean 'suggest'?" in capsys.readouterr().err
+
+
+def test_a_tools_export_is_no_annotation_file(
+    tmp_path: Path, sample_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "words.yaml").write_text(f"kind: tfidf\nannotations: [{sample_file}]\n", encoding="utf-8")
+    (tmp_path / "project.json").write_text("[]", encoding="utf-8")
+    assert main([str(tmp_path / "words.yaml"), "--annotations", str(tmp_path / "project.json")]) == 2
+    assert "python -m training import makes annotations of it" in capsys.readouterr().err

@@ -156,15 +156,25 @@ def _without_nanoseconds(table: Any) -> Any:
     return table
 
 
+def check_table(path: Path) -> None:
+    """Find out before the work that a table cannot be written.
+
+    Raises:
+        UsageError: unknown suffix.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in _WRITTEN:
+        raise UsageError(f"{path}: unknown file type {suffix or '(none)'}; give one of {', '.join(_WRITTEN)}")
+
+
 def write_table(path: Path, records: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
     """Write records to a JSONL, CSV, TSV or Parquet file, by its suffix, whole or not at all.
 
     Raises:
         UsageError: unknown suffix, or the file cannot be written.
     """
+    check_table(path)
     suffix = path.suffix.lower()
-    if suffix not in _WRITTEN:
-        raise UsageError(f"{path}: unknown file type {suffix or '(none)'}; give one of {', '.join(_WRITTEN)}")
     with atomic_writer(path) as file:
         if suffix == ".jsonl":
             for record in records:

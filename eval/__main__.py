@@ -1,4 +1,4 @@
-"""The commands `python -m eval MODEL… [--on FILE…]`, `python -m eval benchmark` and `python -m eval throughput`."""
+"""The commands `python -m eval MODEL… [--on FILE…]` and `python -m eval benchmark`, `throughput` and `memory`."""
 
 import argparse
 import sys
@@ -27,6 +27,10 @@ def main(arguments: list[str] | None = None) -> int:
             from eval.throughput import throughput
 
             return throughput(given[1:])
+        if given[:1] == ["memory"]:
+            from eval.memory import memory
+
+            return memory(given[1:])
         _evaluate(given)
     except DetenteError as error:
         for line in str(error).splitlines():
@@ -39,8 +43,8 @@ def _evaluate(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m eval",
         description="Measure exported models: macro-F1 and more with 95 % intervals, calibration, slices, confident "
-        "errors, behaviour. Further models are compared with the first. `python -m eval benchmark --help` tells how to "
-        "train and benchmark variants, `python -m eval throughput --help` how to time models.",
+        "errors, behaviour. Further models are compared with the first. `python -m eval benchmark` trains and "
+        "benchmarks variants, `throughput` times models, `memory` tells what batch jobs hold; each has its own --help.",
     )
     parser.add_argument("models", type=Path, nargs="+", metavar="MODEL", help="model directories, the reference first")
     add_sets(parser)

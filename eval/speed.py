@@ -1,7 +1,8 @@
 """Times one way to run one model, in a process of its own.
 
 `python -m eval.speed MODEL WAY WORK.json` times sentences and articles that are in memory, `python -m eval.speed MODEL
-WAY ARTICLES.jsonl SCORED.jsonl` goes from a file of articles to a file of scored ones.
+WAY ARTICLES.jsonl SCORED.jsonl` goes from a file of articles to a file of scored ones, or with the way `job` to a batch
+job's folder.
 
 Ways: `cpu` (ONNX Runtime), a torch device such as `cuda`, and `pipeline-N`, the transformers pipeline at batch size N,
 which is what a notebook would do. Imports little, since its peak memory is one of the figures.
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 PIPELINE: Final = "pipeline-"
+JOB: Final = "job"
 _WARM_UP: Final = 32
 
 Label = Callable[[Sequence[str]], list[str]]
@@ -24,7 +26,9 @@ Label = Callable[[Sequence[str]], list[str]]
 def main() -> None:
     """Time the way and print the figures as one JSON line."""
     model, way = Path(sys.argv[1]), sys.argv[2]
-    if len(sys.argv) > 4:  # noqa: PLR2004 - two files
+    if way == JOB:
+        _batch_job(model, Path(sys.argv[3]), Path(sys.argv[4]))
+    elif len(sys.argv) > 4:  # noqa: PLR2004 - two files
         _end_to_end(model, way, Path(sys.argv[3]), Path(sys.argv[4]))
     else:
         _in_memory(model, way, json.loads(Path(sys.argv[3]).read_text(encoding="utf-8")))
@@ -58,6 +62,18 @@ def _end_to_end(model: Path, way: str, articles: Path, scored: Path) -> None:
     started = time.perf_counter()
     sentences = score()
     seconds = time.perf_counter() - started
+    print(json.dumps({"sentences": sentences, "seconds": seconds, "peak_mb": _peak_mb()}))  # noqa: T201
+
+
+def _batch_job(model: Path, articles: Path, out: Path) -> None:
+    """Do what `detente score ARTICLES --out FOLDER` does; print sentences, seconds and peak memory."""
+    from detente.cli import app
+    from detente.job import SUMMARY
+
+    started = time.perf_counter()
+    app(["score", str(articles), "--out", str(out), "--model", str(model)], standalone_mode=False)
+    seconds = time.perf_counter() - started
+    sentences = json.loads((out / SUMMARY).read_text(encoding="utf-8"))["sentences"]
     print(json.dumps({"sentences": sentences, "seconds": seconds, "peak_mb": _peak_mb()}))  # noqa: T201
 
 

@@ -75,8 +75,9 @@ class EncoderVariant(PretrainedVariant):
     2015), and those of `unlabelled`, a text file with one sentence a line, if there is one. `direction` are files coded
     in PLOVER or CAMEO, of which only conflict against cooperation is learned.
 
-    `start` is a model directory whose weights it starts from instead of the pretrained encoder's. With `quick` only its
-    upper layers learn on, from the new annotations and a sample of the known ones (`training/quick.py`).
+    `start` is a model directory whose weights it starts from instead of the pretrained encoder's; `layers` cuts those,
+    too. With `quick` only its upper layers learn on, from the new annotations and a sample of the known ones
+    (`training/quick.py`).
     """
 
     start: str | None = None
@@ -97,8 +98,7 @@ class EncoderVariant(PretrainedVariant):
     label_smoothing: float = 0.0
     # How far rare labels are weighted up: 0 every sentence weighs the same, 1 every label does.
     label_balance: float = 0.0
-    # Weight of the second target, the codebook rule behind the label, meaned over those of a batch that have one,
-    # however few; its head is dropped at export.
+    # Weight of the second target, the codebook rule behind the label; its head is dropped at export.
     rule_loss_weight: float = 0.0
     evaluations_per_epoch: int = 2
     # Evaluations without a better validation macro-F1 before training stops.
@@ -111,7 +111,10 @@ KINDS: Final[dict[str, type[Variant]]] = {
     "tfidf": TfidfVariant,
 }
 # What `--quick` makes of a config: teachers, and what goes with them, the model that it starts from has had.
-QUICK: Final[dict[str, Any]] = {"quick": True, "epochs": 3, "teachers": (), "unlabelled": None, "direction": ()}
+# An evaluation in quick mode costs as much as 500 sentences of training; three are enough to choose from.
+QUICK: Final[dict[str, Any]] = {
+    "quick": True, "epochs": 3, "evaluations_per_epoch": 1, "teachers": (), "unlabelled": None, "direction": (),
+}  # fmt: skip
 _SHARES: Final = {"validation_share", "warmup_share", "label_smoothing", "distillation_weight"}
 _MAY_BE_ZERO: Final = {"seed", "weight_decay", "label_balance", "rule_loss_weight", *_SHARES}
 

@@ -51,7 +51,8 @@ def load_splits(variant: Variant, more: Sequence[str] = (), parent: ModelDirecto
 
     Sentences with a `split` keep it. The others go to train and validation by group: what is not marked as test is
     there to learn from, and is measured on files of its own. What `parent`, the model to start from, has learned is
-    never dealt to validation, whose sentences choose checkpoint and temperature.
+    never dealt to validation, whose sentences choose checkpoint and temperature, and what it held out for that of the
+    same files stays there.
 
     Raises:
         DetenteError: a file does not pass the checks, or a split that training needs lacks a label.
@@ -74,15 +75,16 @@ def load_splits(variant: Variant, more: Sequence[str] = (), parent: ModelDirecto
     kept = tuple(row for row in read.rows if row.split == "test" or text_fingerprint(row.text) not in held_out)
     if len(kept) < len(read.rows):
         log.warning("%d sentences dropped that stand in held-out files", len(read.rows) - len(kept))
-    rows = assign_splits(kept, variant.validation_share, training_texts(parent) if parent else frozenset())
+    provenance: dict[str, Any] = {"files": []}
+    weights, known = _by_file(files, len(variant.annotations), parent, provenance)
+    learned = training_texts(parent) if parent else frozenset()
+    rows = assign_splits(kept, variant.validation_share, learned, known - learned)
     splits = {name: Annotations(tuple(r for r in rows if r.split == name)) for name in ("train", "validation", "test")}
     for name in ("train", "validation"):
         absent = set(LABELS) - {row.label for row in splits[name].rows}
         if absent:
             found = f"the {name} split has no {' and no '.join(sorted(absent))}"
             raise DetenteError(f"{', '.join(map(str, paths))}: {found}; add annotations or mark splits")
-    provenance: dict[str, Any] = {"files": []}
-    weights, fresh = _by_file(files, len(variant.annotations), parent, provenance)
     provenance |= {
         "sentences": {name: len(split.rows) for name, split in splits.items()},
         "dropped_duplicates": read.dropped,
@@ -90,24 +92,24 @@ def load_splits(variant: Variant, more: Sequence[str] = (), parent: ModelDirecto
         "held_out": [file_sha256(Path(name)) for name in variant.held_out],
     }
     # Annotated sentences too, since some of them are held out.
-    known = held_out | {text_fingerprint(text) for text in read.texts()}
-    direction = _read_direction(variant, known, provenance)
-    known |= {text_fingerprint(text) for text, _ in direction}
+    seen = held_out | {text_fingerprint(text) for text in read.texts()}
+    direction = _read_direction(variant, seen, provenance)
+    seen |= {text_fingerprint(text) for text, _ in direction}
     return Splits(
         **splits,
         provenance=provenance,
-        unlabelled=_read_unlabelled(variant, known, provenance),
+        unlabelled=_read_unlabelled(variant, seen, provenance),
         direction=direction,
         held_out=measured_on,
         weights=weights,
-        fresh=fresh,
+        fresh=frozenset(weights.keys() - known),
     )
 
 
 def _by_file(
     files: Sequence[AnnotationFile], own: int, parent: ModelDirectory | None, provenance: dict[str, Any]
 ) -> tuple[dict[str, float], frozenset[str]]:
-    """`weights` and `fresh` of `Splits`; a sentence that stands in two files has the greater weight.
+    """`weights` of `Splits`, and the sentences the parent knows; one that stands in two files has the greater weight.
 
     Of the first `own` files, the config's, what the parent has learned is known whatever else was changed in them; of
     the others only a file that is the same to the byte, since labels may have been corrected.
@@ -126,7 +128,7 @@ def _by_file(
             known.update(fingerprints)
         elif number < own:
             known.update(learned.intersection(fingerprints))
-    return weights, frozenset(weights.keys() - known)
+    return weights, frozenset(known)
 
 
 def _read_direction(variant: Variant, known: set[str], provenance: dict[str, Any]) -> tuple[tuple[str, int], ...]:
@@ -166,22 +168,26 @@ def _read_unlabelled(variant: Variant, known: set[str], provenance: dict[str, An
 
 
 def assign_splits(
-    rows: Sequence[Annotation], validation_share: float, learned: frozenset[str] = frozenset()
+    rows: Sequence[Annotation],
+    validation_share: float,
+    learned: frozenset[str] = frozenset(),
+    validated: frozenset[str] = frozenset(),
 ) -> list[Annotation]:
     """Give every row without a split one of train and validation, whole groups at a time, stratified by label.
 
-    Groups with a sentence whose fingerprint is among `learned` go to train.
+    Groups with a sentence whose fingerprint is among `learned` go to train, of the others those with one among
+    `validated` to validation.
     """
-    known = {row.group for row in rows if text_fingerprint(row.text) in learned}
-    undecided = [row for row in rows if not row.split and row.group not in known]
+    to_train = {row.group for row in rows if text_fingerprint(row.text) in learned}
+    held = {row.group for row in rows if text_fingerprint(row.text) in validated} - to_train
+    undecided = [row for row in rows if not row.split and row.group not in to_train | held]
     labels = [row.label for row in undecided]
     folds = round(1 / validation_share) if validation_share else 0
     enough = folds > 1 and len({row.group for row in undecided}) >= folds and min(map(labels.count, LABELS)) >= folds
-    held: set[str] = set()
     if enough:
         folder = StratifiedGroupKFold(folds, shuffle=True, random_state=_SPLIT_SEED)
         _, validation = next(folder.split(np.zeros(len(labels)), labels, [row.group for row in undecided]))
-        held = {undecided[index].group for index in validation}
+        held |= {undecided[index].group for index in validation}
     elif undecided and folds:
         log.warning("%d sentences are too few to hold any out for validation; all are trained on", len(undecided))
     return [row if row.split else replace(row, split="validation" if row.group in held else "train") for row in rows]

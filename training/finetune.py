@@ -90,14 +90,16 @@ def _started(
             parent.path, use_safetensors=True, dtype=torch.float32, local_files_only=True
         )
         widen_head(model, rules)
-        return model, AutoTokenizer.from_pretrained(parent.path, local_files_only=True)
-    folder = find_encoder(variant)
-    model = AutoModelForSequenceClassification.from_pretrained(
-        folder, num_labels=len(LABELS) + rules, use_safetensors=True, dtype=torch.float32
-    )
+        tokenizer = AutoTokenizer.from_pretrained(parent.path, local_files_only=True)
+    else:
+        folder = find_encoder(variant)
+        model = AutoModelForSequenceClassification.from_pretrained(
+            folder, num_labels=len(LABELS) + rules, use_safetensors=True, dtype=torch.float32
+        )
+        tokenizer = AutoTokenizer.from_pretrained(folder)
     if variant.layers:
         keep_layers(model, variant.layers)
-    return model, AutoTokenizer.from_pretrained(folder)
+    return model, tokenizer
 
 
 def _last_checkpoint(run: Path) -> str | None:
@@ -191,9 +193,9 @@ def _targets(rows: Annotations, rules: list[str]) -> list[tuple[int, int]]:
 class Loss:
     """Cross-entropy over the label logits plus the weighted one over the rule logits, meaned over the batch.
 
-    An annotated sentence counts as often as its weight says. With teachers, part of the former is taken against their
-    scores. Direction-coded sentences add the cross-entropy between escalation and de-escalation alone, which says
-    nothing of neutral.
+    An annotated sentence counts as often as its weight says, and a target as much as the share of the batch that has
+    it. With teachers, part of the former is taken against their scores. Direction-coded sentences add the cross-entropy
+    between escalation and de-escalation alone, which says nothing of neutral.
     """
 
     def __init__(self, variant: EncoderVariant, weights: torch.Tensor) -> None:
@@ -228,7 +230,7 @@ class Loss:
             loss = loss + self._direction_weight * directed * cross_entropy(of_direction, directions)
         if self._rule_weight and (rules != NOT_GIVEN).any():
             losses = cross_entropy(logits[:, len(LABELS) :], rules, reduction="none")
-            loss = loss + self._rule_weight * (weights * losses).sum() / (rules != NOT_GIVEN).sum()
+            loss = loss + self._rule_weight * (weights * losses).mean()
         return loss
 
 

@@ -29,12 +29,11 @@ def parents_of(variant: Variant) -> list[str]:
     """The versions of the models that a variant starts from and learns from, in this order.
 
     Raises:
-        DetenteError: one of them is not there; it has to be trained first.
+        DetenteError: one of them is not there, or no model to start from.
     """
-    start = getattr(variant, "start", None)
-    names = [*([start] if start else []), *getattr(variant, "teachers", ())]
-    versions = []
-    for name in names:
+    start = start_of(variant)
+    versions = [start.version] if start else []
+    for name in getattr(variant, "teachers", ()):
         try:
             versions.append(open_model(Path(name)).version)
         except DetenteError as error:
@@ -54,9 +53,14 @@ def start_of(variant: Variant) -> ModelDirectory | None:
     model = open_model(Path(name))
     if model.manifest["kind"] != "encoder":
         raise DetenteError(f"{name}: is of kind {model.manifest['kind']}; only an encoder can be started from")
-    for key in ("encoder", "layers"):
-        found, expected = model.manifest.get("config", {}).get(key), getattr(variant, key)
-        if found != expected:
+    had = model.manifest.get("config", {})
+    for key, fits in (
+        ("encoder", had.get("encoder") == getattr(variant, "encoder", None)),
+        # It can lose layers, not gain any; how many it has is known once it is loaded.
+        ("layers", had.get("layers") is None or getattr(variant, "layers", None) is not None),
+    ):
+        if not fits:
+            found, expected = had.get(key), getattr(variant, key)
             raise DetenteError(f"{name}: its {key} is {found}, the config's is {expected}; take a config that agrees")
     return model
 

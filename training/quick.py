@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import numpy as np
 import torch
+from rich.console import Console
+from rich.progress import track
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
@@ -73,7 +75,9 @@ class FrozenLayers:
             lambda _module, _inputs, output: found.append(output[0] if isinstance(output, tuple) else output)
         )
         by_length = sorted({tuple(ids) for ids in sentences}, key=len)
-        for start in range(0, len(by_length), _BATCH):
+        log.warning("quick: the lower %d layers run once over %d sentences", self._count, len(by_length))
+        starts = range(0, len(by_length), _BATCH)
+        for start in track(starts, "lower layers", console=Console(stderr=True), transient=True):
             batch = by_length[start : start + _BATCH]
             found.clear()
             _logits(self._model, _padded(batch))

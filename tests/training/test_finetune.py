@@ -113,8 +113,8 @@ def test_the_loss_is_that_of_the_labels_plus_the_weighted_one_of_the_rules(weigh
     logits = torch.zeros((2, 5))
     targets = torch.tensor([[0, 1, NOT_GIVEN, 1], [2, NOT_GIVEN, NOT_GIVEN, 1]])
     outputs = type("Outputs", (), {"logits": logits})
-    # Uniform logits: log 3 for the labels, log 2 for the one known rule.
-    assert float(loss(outputs, targets)) == pytest.approx(np.log(3) + weight * np.log(2))
+    # Uniform logits: log 3 for the labels, log 2 for the rule that one of the two has.
+    assert float(loss(outputs, targets)) == pytest.approx(np.log(3) + weight * np.log(2) / 2)
 
 
 def test_a_sentence_of_weight_three_counts_like_three_of_weight_one() -> None:

@@ -21,7 +21,7 @@ from training.architecture import keep_layers, label_head, widen_head
 from training.config import QUICK, EncoderVariant, read_variant
 from training.data import load_splits
 from training.export import encoder_logits, refuse_to_replace
-from training.finetune import fine_tune
+from training.finetune import _started, fine_tune
 from training.lineage import is_current
 from training.quick import freeze_lower_layers, rehearsed
 from training.train import _run_key
@@ -155,6 +155,37 @@ def test_what_the_parent_learned_is_never_dealt_to_validation(
     assert {row.text for row in load_splits(variant).validation.rows} & {row.text for row in known}
 
 
+def test_what_the_parent_was_validated_on_stays_validation(tmp_path: Path) -> None:
+    path, config, parent = (tmp_path / name for name in ("mine.jsonl", "words.yaml", "parent"))
+    write_annotations(path, [replace(row, group=f"g{n // 3}") for n, row in enumerate(new_annotations(150))])
+    config.write_text(f"kind: tfidf\nannotations: [{path}]\n", encoding="utf-8")
+    assert main([str(config), "--out", str(parent)]) == 0
+    variant = EncoderVariant(name="x", encoder="x", annotations=(str(path),))
+    expected = load_splits(variant).validation
+    assert 0 < len(expected.rows) < 150
+    assert load_splits(variant, (), open_model(parent)).validation.texts() == expected.texts()
+
+
+def test_a_child_may_have_fewer_layers_than_its_parent(tiny_model: Path) -> None:
+    variant = EncoderVariant(name="x", encoder="x", start=str(tiny_model), layers=1)
+    model, _ = _started(variant, 0, open_model(tiny_model))
+    parent = AutoModelForSequenceClassification.from_pretrained(tiny_model, dtype=torch.float32).state_dict()
+    kept = model.state_dict()
+    assert parent.keys() - kept.keys() == {name for name in parent if ".layer.1." in name}
+    assert all(torch.equal(weights, parent[name]) for name, weights in kept.items())
+
+
+def test_a_parent_that_was_cut_cannot_grow(
+    tiny_encoder: Path, tiny_model: Path, tmp_path: Path, write_config: Callable[..., Path], capsys
+) -> None:
+    shutil.copytree(tiny_model, tmp_path / "cut")
+    changed = manifest(tmp_path / "cut")
+    changed["config"]["layers"] = 1
+    (tmp_path / "cut" / "manifest.json").write_text(json.dumps(changed), encoding="utf-8")
+    assert main([str(write_config(tiny_encoder)), "--from", str(tmp_path / "cut"), "--out", str(tmp_path / "x")]) == 1
+    assert "its layers is 1, the config's is None; take a config that agrees" in capsys.readouterr().err
+
+
 def test_checkpoints_of_another_parent_are_not_gone_on_from(sample_file: Path) -> None:
     variant = EncoderVariant(name="x", encoder="x", annotations=(str(sample_file),))
     splits = load_splits(variant)
@@ -234,8 +265,8 @@ def test_a_model_of_one_layer_cannot_be_trained_quickly(tiny_model: Path) -> Non
     ("arguments", "values", "reason"),
     [
         (["--quick"], {}, "name new --annotations"),
-        (["--from", "nowhere"], {}, "tiny needs nowhere, which has to be trained first"),
-        ([], {"layers": 1}, "its layers is None, the config's is 1"),
+        (["--from", "nowhere"], {}, "nowhere: no model directory"),
+        ([], {"layers": 3}, "layers is 3; bert has 2 that can be chosen from"),
     ],
 )
 def test_a_parent_that_does_not_fit_is_told(

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from detente.delimited import DELIMITERS, unescape_cell
-from detente.errors import DetenteError
+from detente.errors import DetenteError, UsageError
 from detente.files import file_type, open_input, read_lines, sniff
 from detente.rows import Row
-from detente.tables import read_jsonl, read_rows
+from detente.tables import TABLE_SUFFIXES, read_jsonl, read_rows
 from training.annotating import spreadsheet
 from training.annotating.answers import Answer
 from training.annotating.tools import TOOLS
@@ -44,6 +44,7 @@ def read_exports(paths: Sequence[Path], tool: str | None = None) -> Exports:
 
     Raises:
         DetenteError: a file as a whole cannot be read. What is wrong in it is among the problems.
+        UsageError: a suffix that no tool's exports have.
     """
     found = Exports()
     files = {path.resolve(): path for path in paths}.values()
@@ -93,6 +94,9 @@ def _file_answers(path: Path, wanted: str | None, found: Exports) -> Iterator[An
 
 def _rows(path: Path) -> Iterator[tuple[str, Row]]:
     """The rows of a table, of JSON lines or of one JSON list, with their places."""
+    if file_type(path) not in (".json", *TABLE_SUFFIXES):
+        known = ", ".join((".json", *TABLE_SUFFIXES))
+        raise UsageError(f"{path}: unknown file type {file_type(path) or '(none)'}; tools export one of {known}")
     if file_type(path) not in (".json", ".jsonl"):
         yield from ((f"{path}:{row.line}", row) for row in read_rows(path))
     # Not by the suffix: libraries write lines to files called .json, too.

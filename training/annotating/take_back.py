@@ -17,7 +17,7 @@ from detente.atomic import atomic_writer, check_outputs
 from detente.delimited import DELIMITERS
 from detente.errors import DetenteError, UsageError, printable, raise_problems
 from detente.labels import LABELS
-from detente.tables import read_rows, write_table
+from detente.tables import check_table, read_rows, write_table
 from training.annotating.agreement import Agreement, agreement
 from training.annotating.exports import Exports, read_exports
 from training.annotating.spreadsheet import VOTE
@@ -65,6 +65,7 @@ def command(arguments: list[str]) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the agreement of the annotators there, too")
     options = parser.parse_args(arguments)
     to_settle = options.disagreements or options.out.with_name(f"{options.out.stem}.disagreements.csv")
+    check_table(options.out)
     _check_work(to_settle)
     check_outputs([*options.files, *filter(None, [options.tasks])], options.out, to_settle, options.json)
     tasks = read_tasks(options.tasks) if options.tasks else None
@@ -88,7 +89,10 @@ def command(arguments: list[str]) -> int:
     elif to_settle.exists():
         console.print(f"{to_settle}: stands there from before, but nothing is left to settle; delete it")
     if not decision.annotations:
-        raise DetenteError(f"no sentence has a label that counts; {options.out} was not written")
+        raise DetenteError(
+            f"no sentence has a label that counts; {options.out} was not written (export from the tool what people "
+            "have labelled; a file made for a tool to import has no answers yet)"
+        )
     return 0
 
 

@@ -55,7 +55,7 @@ def read_tasks(path: Path) -> list[Task]:
 
     Raises:
         DetenteError: there is no such file; or naming file and line: no JSON, no id or text, an id used twice, an
-            unknown guess, wrong scores.
+            unknown guess, wrong scores, a label.
         UsageError: it is no JSON lines or table by its suffix.
     """
     tasks: list[Task] = []
@@ -79,6 +79,11 @@ def _task(where: str, record: dict[str, Any]) -> Task:
     for name, value in fields.items():
         if not isinstance(value, str) or (name in {"id", "text"} and not value.strip()):
             raise DetenteError(f"{where}: {name} is {record.get(name)!r}; expected text")
+    if record.get("label"):
+        raise DetenteError(
+            f"{where}: is annotated as {record['label']!r}; expected a task, which has no label yet (as `python -m "
+            "training suggest` writes them)"
+        )
     guess, scores = record.get("guess"), record.get("scores")
     if guess is not None and guess not in LABELS:
         raise DetenteError(f"{where}: guess is {guess!r}; expected {', '.join(LABELS)}")

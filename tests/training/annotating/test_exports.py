@@ -130,6 +130,14 @@ def test_what_nobody_has_answered_gives_no_annotation(tmp_path: Path, out: Path,
     assert problems(out, capsys, path)
 
 
+def test_a_suffix_that_no_tools_exports_have_is_told(
+    lines: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = lines({"id": 1, "text": ALDER, "label": ["escalation"]}, name="all.txt")
+    assert main(["import", str(path), "--out", str(tmp_path / "mine.jsonl")]) == 2
+    assert "all.txt: unknown file type .txt; tools export one of .json, .jsonl" in capsys.readouterr().err
+
+
 def test_a_file_called_json_may_hold_lines(lines: Callable[..., Path], out: Path) -> None:
     path = lines({"id": 1, "text": ALDER, "label": ["escalation"]}, name="all.json")
     assert take_back(out, path)["1"].label is E

@@ -42,3 +42,11 @@ def test_nothing_is_written_over(
     assert main(arguments.split()) == 2
     assert "write to another place" in capsys.readouterr().err
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_an_unknown_suffix_is_told_before_anything_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["import", "missing.json", "--out", "mine.txt"]) == 2
+    assert "mine.txt: unknown file type .txt" in capsys.readouterr().err

@@ -198,7 +198,7 @@ def _errors_on_one_line() -> Iterator[None]:
 
 
 def main() -> None:
-    """Entry point of the command `detente`."""
+    """Run the command `detente`, until it ends the process."""
     # Ended by the system like by the keyboard: temporary files are removed on the way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     app()

@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -18,8 +19,7 @@ Scores = npt.NDArray[np.float32]
 Tokens = npt.NDArray[np.int64]
 Forward = Callable[[Tokens, Tokens], npt.NDArray[Any]]
 
-# Tokens in a batch, padding included. On 2 cores 512 gave 284 news sentences a second, 256 and 2,048 some 5 % fewer,
-# 4,096 10 % fewer and more memory (medians of three).
+# Most tokens in a batch, padding included: with 256 and 1,024 two cores were as fast within chance.
 _BATCH_TOKENS: Final = 512
 # A GPU needs more of them to be busy.
 _GPU_BATCH_TOKENS: Final = 16_384
@@ -44,8 +44,12 @@ def load_classifier(model: ModelDirectory, device: str = "cpu", threads: int | N
     """
     if device == "cpu" and model.manifest["kind"] == "tfidf":
         return OnnxTextClassifier(model, threads)
-    forward = _onnx_forward(model, threads) if device == "cpu" else _torch_forward(model, device)
-    return EncoderClassifier(model, forward, _BATCH_TOKENS if device.endswith("cpu") else _GPU_BATCH_TOKENS)
+    if device == "cpu":
+        # Batches side by side, one thread each: two threads that share every product wait for each other, and gave 213
+        # news sentences a second where these give 242 (388 and 483 with three layers; medians of three).
+        return EncoderClassifier(model, _onnx_forward(model), _BATCH_TOKENS, threads or available_cores())
+    batch_tokens = _BATCH_TOKENS if device == "torch-cpu" else _GPU_BATCH_TOKENS
+    return EncoderClassifier(model, _torch_forward(model, device), batch_tokens)
 
 
 def _label_columns(model: ModelDirectory) -> list[int]:
@@ -92,8 +96,15 @@ class OnnxTextClassifier:
 class EncoderClassifier:
     """Tokenises, and packs sentences of like length into batches, so that little of a batch is padding."""
 
-    def __init__(self, model: ModelDirectory, forward: Forward, batch_tokens: int = _BATCH_TOKENS) -> None:
-        """Load the tokenizer; `forward` runs the encoder on one padded batch of at most so many tokens."""
+    def __init__(self, model: ModelDirectory, forward: Forward, batch_tokens: int, workers: int = 1) -> None:
+        """Load the tokenizer.
+
+        Args:
+            model: where it is.
+            forward: runs the encoder on one padded batch; several threads call it if there are several workers.
+            batch_tokens: the most tokens in a batch, padding included.
+            workers: how many batches are run at a time.
+        """
         from tokenizers import Tokenizer
 
         self._tokenizer = Tokenizer.from_file(str(model.path / "tokenizer.json"))
@@ -102,21 +113,30 @@ class EncoderClassifier:
         self._pad_id: int = model.manifest["pad_id"]
         self._forward = forward
         self._batch_tokens = batch_tokens
+        self._workers = workers
+        self._pool = ThreadPoolExecutor(workers)
         self._columns = _label_columns(model)
 
     def score(self, sentences: Sequence[str]) -> Scores:
         """See `Classifier.score`. Sentences beyond the model's max length are read up to it."""
         encoded = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(sentences))]
+        lengths = [len(ids) for ids in encoded]
+        # A single article gives every worker its share.
+        batches = list(_batches(lengths, min(self._batch_tokens, math.ceil(sum(lengths) / self._workers))))
         scores = np.zeros((len(encoded), len(LABELS)), np.float32)
-        for indices in _batches([len(ids) for ids in encoded], self._batch_tokens):
-            width = len(encoded[indices[0]])
-            input_ids = np.full((len(indices), width), self._pad_id, np.int64)
-            attention_mask = np.zeros((len(indices), width), np.int64)
-            for row, index in enumerate(indices):
-                input_ids[row, : len(encoded[index])] = encoded[index]
-                attention_mask[row, : len(encoded[index])] = 1
-            scores[indices] = softmax(self._forward(input_ids, attention_mask))[:, self._columns]
+        found = self._pool.map(lambda indices: self._logits([encoded[index] for index in indices]), batches)
+        for indices, logits in zip(batches, found, strict=True):
+            scores[indices] = softmax(logits)[:, self._columns]
         return scores
+
+    def _logits(self, batch: Sequence[Sequence[int]]) -> npt.NDArray[Any]:
+        """What the encoder says of a batch of token ids, the longest first: shape (batch, 3)."""
+        input_ids = np.full((len(batch), len(batch[0])), self._pad_id, np.int64)
+        attention_mask = np.zeros_like(input_ids)
+        for row, ids in enumerate(batch):
+            input_ids[row, : len(ids)] = ids
+            attention_mask[row, : len(ids)] = 1
+        return self._forward(input_ids, attention_mask)
 
 
 def _batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
@@ -140,8 +160,8 @@ def _onnx_session(model: ModelDirectory, threads: int | None) -> Any:
     return ort.InferenceSession(model.path / "model.onnx", options, providers=["CPUExecutionProvider"])
 
 
-def _onnx_forward(model: ModelDirectory, threads: int | None) -> Forward:
-    session = _onnx_session(model, threads)
+def _onnx_forward(model: ModelDirectory) -> Forward:
+    session = _onnx_session(model, threads=1)
 
     def forward(input_ids: Tokens, attention_mask: Tokens) -> npt.NDArray[Any]:
         feed = {"input_ids": input_ids, "attention_mask": attention_mask}

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -58,8 +59,9 @@ def open_model(path: Path) -> ModelDirectory:
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise DetenteError(f"{path / MANIFEST}: cannot be read ({error}); restore the model directory") from error
     _check_manifest(path, manifest)
-    for name, expected_hash in manifest["files"].items():
-        _check_file(path / name, expected_hash)
+    with ThreadPoolExecutor() as pool:
+        # Side by side: 80 MB are a tenth of a cold start. The list is what raises.
+        list(pool.map(_check_file, (path / name for name in manifest["files"]), manifest["files"].values()))
     return ModelDirectory(path, manifest)
 
 

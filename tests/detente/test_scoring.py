@@ -82,6 +82,14 @@ def test_batches_hold_every_sentence_once_and_little_padding() -> None:
     assert padded < 1.05 * sum(lengths)
 
 
+@pytest.mark.parametrize("threads", [2, 5])
+def test_scores_do_not_hang_on_the_number_of_threads(tiny_model: Path, threads: int) -> None:
+    texts = [f"{'Talks resume. ' * (n % 7)}Shells fell on port {n}." for n in range(60)]
+    alone, together = (load_classifier(open_model(tiny_model), threads=n).score(texts) for n in (1, threads))
+    assert together == pytest.approx(alone, abs=1e-5)
+    assert len(np.unique(alone, axis=0)) > 7
+
+
 def directed(*directions: float) -> np.ndarray:
     """One sentence for each P(escalation) - P(de-escalation)."""
     return np.array([[0.5 + d / 2, 0.5 - d / 2, 0.0] for d in directions], np.float32)

@@ -12,6 +12,10 @@ __version__ = "0.1.0"
 __all__ = ["LABELS", "DetenteError", "Label", "ScoredArticle", "ScoredSentence", "Scorer", "__version__"]
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> Any:
     # What loads numpy is loaded when it is asked for, so that the command can say before with how many threads.
     if name not in __all__:

@@ -19,8 +19,10 @@ Scores = npt.NDArray[np.float32]
 Tokens = npt.NDArray[np.int64]
 Forward = Callable[[Tokens, Tokens], npt.NDArray[Any]]
 
-# Most tokens in a batch, padding included: with 256 and 1,024 two cores were as fast within chance.
+# Tokens in a batch of several sentences, padding included: with 256 and 1,024 two cores were as fast within chance.
 _BATCH_TOKENS: Final = 512
+# Batches that each worker gets of a few sentences, since they take unlike times.
+_SHARES: Final = 2
 # A GPU needs more of them to be busy.
 _GPU_BATCH_TOKENS: Final = 16_384
 
@@ -46,7 +48,8 @@ def load_classifier(model: ModelDirectory, device: str = "cpu", threads: int | N
         return OnnxTextClassifier(model, threads)
     if device == "cpu":
         # Batches side by side, one thread each: two threads that share every product wait for each other, and gave 213
-        # news sentences a second where these give 242 (388 and 483 with three layers; medians of three).
+        # news sentences a second where these give 242 (388 and 483 with three layers; medians of three). A lone
+        # sentence runs on one core, and every thread holds a batch's activations, some 10 MB.
         return EncoderClassifier(model, _onnx_forward(model), _BATCH_TOKENS, threads or available_cores())
     batch_tokens = _BATCH_TOKENS if device == "torch-cpu" else _GPU_BATCH_TOKENS
     return EncoderClassifier(model, _torch_forward(model, device), batch_tokens)
@@ -72,7 +75,7 @@ def available_cores(quota: Path = _CPU_QUOTA) -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with suppress(OSError, ValueError):
         allowed, period = quota.read_text(encoding="ascii").split()
-        # More threads than that are put to sleep in the middle of a product, and the others wait for them.
+        # More threads than that are put to sleep in the middle of their work.
         cores = min(cores, math.ceil(int(allowed) / int(period)))
     return max(cores, 1)
 
@@ -114,20 +117,28 @@ class EncoderClassifier:
         self._forward = forward
         self._batch_tokens = batch_tokens
         self._workers = workers
-        self._pool = ThreadPoolExecutor(workers)
         self._columns = _label_columns(model)
 
     def score(self, sentences: Sequence[str]) -> Scores:
         """See `Classifier.score`. Sentences beyond the model's max length are read up to it."""
         encoded = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(sentences))]
         lengths = [len(ids) for ids in encoded]
-        # A single article gives every worker its share.
-        batches = list(_batches(lengths, min(self._batch_tokens, math.ceil(sum(lengths) / self._workers))))
+        # Of a single article, too, every worker gets something to do.
+        share = math.ceil(sum(lengths) / (_SHARES * self._workers))
+        batches = list(_batches(lengths, min(self._batch_tokens, share) if self._workers > 1 else self._batch_tokens))
         scores = np.zeros((len(encoded), len(LABELS)), np.float32)
-        found = self._pool.map(lambda indices: self._logits([encoded[index] for index in indices]), batches)
+        found = self._side_by_side([[encoded[index] for index in indices] for indices in batches])
         for indices, logits in zip(batches, found, strict=True):
             scores[indices] = softmax(logits)[:, self._columns]
         return scores
+
+    def _side_by_side(self, batches: Sequence[Sequence[Sequence[int]]]) -> list[npt.NDArray[Any]]:
+        # Alone in the caller's own thread, whose settings, such as torch's autocast, other threads do not have.
+        if self._workers == 1 or len(batches) <= 1:
+            return list(map(self._logits, batches))
+        # Threads of this call alone: those that wait for the next one would be missing in a forked process.
+        with ThreadPoolExecutor(self._workers) as pool:
+            return list(pool.map(self._logits, batches))
 
     def _logits(self, batch: Sequence[Sequence[int]]) -> npt.NDArray[Any]:
         """What the encoder says of a batch of token ids, the longest first: shape (batch, 3)."""

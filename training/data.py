@@ -180,7 +180,8 @@ def assign_splits(
     """
     to_train = {row.group for row in rows if text_fingerprint(row.text) in learned}
     held = {row.group for row in rows if text_fingerprint(row.text) in validated} - to_train
-    undecided = [row for row in rows if not row.split and row.group not in to_train | held]
+    dealt = to_train | held
+    undecided = [row for row in rows if not row.split and row.group not in dealt]
     labels = [row.label for row in undecided]
     folds = round(1 / validation_share) if validation_share else 0
     enough = folds > 1 and len({row.group for row in undecided}) >= folds and min(map(labels.count, LABELS)) >= folds

@@ -56,12 +56,17 @@ def start_of(variant: Variant) -> ModelDirectory | None:
     had = model.manifest.get("config", {})
     for key, fits in (
         ("encoder", had.get("encoder") == getattr(variant, "encoder", None)),
-        # It can lose layers, not gain any; how many it has is known once it is loaded.
+        # It can lose layers, not gain any; whether it has as many as it is to keep is known once it is loaded.
         ("layers", had.get("layers") is None or getattr(variant, "layers", None) is not None),
     ):
         if not fits:
             found, expected = had.get(key), getattr(variant, key)
             raise DetenteError(f"{name}: its {key} is {found}, the config's is {expected}; take a config that agrees")
+    if getattr(variant, "quick", False) and had.get("layers") != getattr(variant, "layers", None):
+        # Layers that have never followed each other would stay as they are.
+        raise DetenteError(
+            f"{name}: has other layers than the config's {variant.name}; a cut model needs more than --quick"
+        )
     return model
 
 

@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +18,7 @@ from detente.aggregation import (
 )
 from detente.articles import Article
 from detente.errors import UsageError
-from detente.inference import _batches, available_cores, load_classifier
+from detente.inference import EncoderClassifier, _batches, available_cores, load_classifier
 from detente.model import open_model
 
 
@@ -88,6 +92,49 @@ def test_scores_do_not_hang_on_the_number_of_threads(tiny_model: Path, threads: 
     alone, together = (load_classifier(open_model(tiny_model), threads=n).score(texts) for n in (1, threads))
     assert together == pytest.approx(alone, abs=1e-5)
     assert len(np.unique(alone, axis=0)) > 7
+
+
+def test_one_worker_runs_in_the_callers_thread_and_what_fails_in_another_is_raised(tiny_model: Path) -> None:
+    threads: list[int] = []
+
+    def forward(input_ids: np.ndarray, _: np.ndarray) -> np.ndarray:
+        threads.append(threading.get_ident())
+        if len(threads) > 3:
+            raise RuntimeError("out of memory")
+        return np.zeros((len(input_ids), 3))
+
+    texts = [f"Shells fell on port {n}." for n in range(60)]
+    EncoderClassifier(open_model(tiny_model), forward, 512).score(texts)
+    assert set(threads) == {threading.get_ident()}
+    threads.clear()
+    with pytest.raises(RuntimeError, match="out of memory"):
+        EncoderClassifier(open_model(tiny_model), forward, 30, workers=2).score(texts)
+    assert threading.get_ident() not in threads
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+def test_a_scorer_that_has_scored_goes_on_in_a_forked_process(tiny_model: Path) -> None:
+    # In a process of its own, so that a hang ends at the time limit.
+    program = f"""
+import multiprocessing
+from detente import Scorer
+scorer = Scorer({str(tiny_model)!r}, threads=2)
+texts = ["Shells fell on the port.", "Talks resume on Monday."] * 9
+before = scorer.score_sentences(texts)
+
+def again():
+    return scorer.score_sentences(texts)
+
+with multiprocessing.get_context("fork").Pool(1) as pool:
+    assert (pool.apply(again) == before).all()
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
+
+
+def test_numpy_is_not_loaded_before_the_command_has_set_up_its_threads() -> None:
+    program = "import sys, detente.__main__; print('numpy' in sys.modules, 'Scorer' in dir(detente))"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["False", "True"]
 
 
 def directed(*directions: float) -> np.ndarray:

@@ -51,7 +51,7 @@ def write_tasks(path: Path, tasks: Sequence[Task]) -> None:
 
 
 def read_tasks(path: Path) -> list[Task]:
-    """Read a task file; fields that a task does not have are passed over.
+    """Read a task file; fields that a task does not have are passed over, but for a label.
 
     Raises:
         DetenteError: there is no such file; or naming file and line: no JSON, no id or text, an id used twice, an
@@ -79,9 +79,10 @@ def _task(where: str, record: dict[str, Any]) -> Task:
     for name, value in fields.items():
         if not isinstance(value, str) or (name in {"id", "text"} and not value.strip()):
             raise DetenteError(f"{where}: {name} is {record.get(name)!r}; expected text")
-    if record.get("label"):
+    label = record.get("label")
+    if label is not None and str(label).strip():
         raise DetenteError(
-            f"{where}: is annotated as {record['label']!r}; expected a task, which has no label yet (as `python -m "
+            f"{where}: is annotated as {label!r}; expected a task, which has no label yet (as `python -m "
             "training suggest` writes them)"
         )
     guess, scores = record.get("guess"), record.get("scores")

@@ -31,6 +31,7 @@ def test_tasks_are_read_back_as_they_were_written(tmp_path: Path) -> None:
         ({"scores": [0.5, 0.5, float("nan")]}, "scores are"),
         ({"id": "a"}, "id .a. stands already on line 1"),
         ({"label": "neutral"}, "is annotated as 'neutral'; expected a task"),
+        ({"label": 0}, "is annotated as 0; expected a task"),
     ],
 )
 def test_a_mistake_in_a_task_file_is_named_with_its_line(tmp_path: Path, change: dict, found: str) -> None:

@@ -1,4 +1,4 @@
-"""What the model that ships must always get right."""
+"""What the models that ship must always get right."""
 
 import pytest
 
@@ -43,8 +43,9 @@ def test_a_plain_sentence_has_its_label(scorer: Scorer, sentence: str, label: st
     assert scorer.score(sentence).label == label
 
 
-def test_it_reaches_on_the_test_split_what_its_manifest_says() -> None:
-    model = open_model(default_model_path())
+@pytest.mark.parametrize("name", ["default", "fast"])
+def test_it_reaches_on_the_test_split_what_its_manifest_says(name: str) -> None:
+    model = open_model(ROOT / "models" / name)
     rows = read_annotations([SEEDS / "annotations.jsonl", SEEDS / "articles.jsonl"]).in_split("test")
     found = figures(rows.label_ids(), load_classifier(model).score(rows.texts()))
     said = model.manifest["held_out"]["test"]
@@ -54,11 +55,12 @@ def test_it_reaches_on_the_test_split_what_its_manifest_says() -> None:
     assert model.manifest["agreement"] >= 0.99
 
 
-def test_the_readme_and_the_model_card_quote_the_manifest() -> None:
-    manifest = open_model(default_model_path()).manifest
+@pytest.mark.parametrize("name", ["default", "fast"])
+def test_the_readme_and_the_model_card_quote_the_manifest(name: str) -> None:
+    manifest = open_model(ROOT / "models" / name).manifest
     quoted = f"{manifest['held_out']['test']['macro_f1']:.3f}"
     assert quoted in (ROOT / "README.md").read_text(encoding="utf-8")
-    assert quoted in (default_model_path() / "README.md").read_text(encoding="utf-8")
+    assert quoted in (ROOT / "models" / name / "README.md").read_text(encoding="utf-8")
 
 
 def test_a_pipeline_opens_it_and_gives_the_same_labels(scorer: Scorer) -> None:
@@ -71,15 +73,17 @@ def test_a_pipeline_opens_it_and_gives_the_same_labels(scorer: Scorer) -> None:
     assert agreeing >= 198  # 8-bit products move the label of one in 250
 
 
-def test_the_model_was_trained_on_no_test_sentence() -> None:
+@pytest.mark.parametrize("name", ["default", "fast"])
+def test_the_model_was_trained_on_no_test_sentence(name: str) -> None:
     from detente.annotations import text_fingerprint
     from detente.model import training_texts
 
-    trained_on = training_texts(open_model(default_model_path()))
+    trained_on = training_texts(open_model(ROOT / "models" / name))
     rows = read_annotations([SEEDS / "annotations.jsonl", SEEDS / "articles.jsonl"])
     assert not [row.id for row in rows.in_split("test").rows if text_fingerprint(row.text) in trained_on]
     assert all(text_fingerprint(row.text) in trained_on for row in rows.in_split("train").rows)
 
 
-def test_the_weights_in_the_repository_are_under_sixty_megabytes() -> None:
-    assert all(path.stat().st_size < 60_000_000 for path in default_model_path().iterdir())
+@pytest.mark.parametrize("name", ["default", "fast"])
+def test_the_weights_in_the_repository_are_under_sixty_megabytes(name: str) -> None:
+    assert all(path.stat().st_size < 60_000_000 for path in (ROOT / "models" / name).iterdir())

@@ -21,8 +21,6 @@ Forward = Callable[[Tokens, Tokens], npt.NDArray[Any]]
 
 # Tokens in a batch of several sentences, padding included: with 256 and 1,024 two cores were as fast within chance.
 _BATCH_TOKENS: Final = 512
-# Batches that each worker gets of a few sentences, since they take unlike times.
-_SHARES: Final = 2
 # A GPU needs more of them to be busy.
 _GPU_BATCH_TOKENS: Final = 16_384
 
@@ -123,9 +121,11 @@ class EncoderClassifier:
         """See `Classifier.score`. Sentences beyond the model's max length are read up to it."""
         encoded = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(sentences))]
         lengths = [len(ids) for ids in encoded]
-        # Of a single article, too, every worker gets something to do.
-        share = math.ceil(sum(lengths) / (_SHARES * self._workers))
-        batches = list(_batches(lengths, min(self._batch_tokens, share) if self._workers > 1 else self._batch_tokens))
+        most = self._batch_tokens
+        if self._workers > 1:
+            # Of a single article, too, every worker gets something to do; halves and thirds of this were no faster.
+            most = min(most, math.ceil(sum(lengths) / self._workers))
+        batches = list(_batches(lengths, most))
         scores = np.zeros((len(encoded), len(LABELS)), np.float32)
         found = self._side_by_side([[encoded[index] for index in indices] for indices in batches])
         for indices, logits in zip(batches, found, strict=True):

@@ -113,7 +113,7 @@ def rollback(arguments: list[str]) -> int:
             _exchange(previous, service)
         else:
             previous.rename(service)
-        _say(f"{options.service}: is {open_model(service).version} again")
+        _say(f"{options.service}: is {open_model(service).version} again (rollback once more undoes this)")
     return 0
 
 

@@ -75,7 +75,9 @@ class FrozenLayers:
             lambda _module, _inputs, output: found.append(output[0] if isinstance(output, tuple) else output)
         )
         by_length = sorted({tuple(ids) for ids in sentences}, key=len)
-        log.warning("quick: the lower %d layers run once over %d sentences", self._count, len(by_length))
+        log.warning(
+            "quick: the lower %d layers run once over %d sentences, a minute or two", self._count, len(by_length)
+        )
         starts = range(0, len(by_length), _BATCH)
         for start in track(starts, "lower layers", console=Console(stderr=True), transient=True):
             batch = by_length[start : start + _BATCH]

@@ -61,8 +61,7 @@ def command(arguments: list[str]) -> int:
     candidates = pool.candidates(annotated)
     chosen = _choose(options, pool, candidates, model)
     if not chosen:
-        hint = "" if options.also_learned else "; --also-learned takes what the model has learned without annotation"
-        raise DetenteError(f"no sentence to choose among {pool.read:,}: {_listed(pool)}{hint}")
+        raise DetenteError(f"no sentence to choose among {pool.read:,}: {_listed(pool)}{_hint(options)}")
     # In random order, so that those who stop half-way have annotated a fair part.
     chosen.sort(key=lambda task: _random(options.seed + 1, task.text))
     write_tasks(options.out, chosen)
@@ -213,12 +212,16 @@ def _listed(pool: Pool) -> str:
     return ", ".join(f"{count:,} {why}" for why, count in pool.dropped.items() if count) or "none left out"
 
 
+def _hint(options: argparse.Namespace) -> str:
+    return "" if options.also_learned else "; --also-learned takes what the model has learned without annotation"
+
+
 def _sum_up(options: argparse.Namespace, pool: Pool, chosen: list[Task], unreadable: int) -> None:
     guesses = [task.guess for task in chosen]
     margins = selection.margin(np.array([task.scores for task in chosen]))
     by_guess = ", ".join(f"{label} {guesses.count(label)} of {pool.by_guess[label]:,}" for label in LABELS)
     lines = [f"read: {pool.read:,} sentences" + (f"; {unreadable:,} that could not be read" if unreadable else "")]
-    lines += [f"left out: {_listed(pool)}"]
+    lines += [f"left out: {_listed(pool)}{_hint(options) if len(chosen) < options.n else ''}"]
     lines += [f"chosen: {len(chosen):,} of {options.n:,} asked for, by guess: {by_guess}"]
     lines += [f"mean margin: {margins.mean():.3f}, of the pool {pool.margins / pool.by_guess.total():.3f}"]
     following = ["export", str(options.out), "--tool", "label-studio", "--out", str(options.out.with_suffix(".json"))]

@@ -76,7 +76,9 @@ def app() -> None:
     show_default=True,
     help="cpu (ONNX Runtime), or a torch device such as cuda (needs the extra 'gpu').",
 )
-@click.option("--threads", type=click.IntRange(min=1), help="Threads on the CPU, some 10 MB each. Default: one a core.")
+@click.option(
+    "--threads", type=click.IntRange(min=1), help="Threads on the CPU, 15 to 25 MB each. Default: one a core."
+)
 @click.option(
     "--bad", type=_FILE, help="JSONL file that lists unreadable articles. Default: OUT.bad.jsonl, if there is an --out."
 )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.metrics import brier_score_loss
 
 from detente.inference import Scores
@@ -14,6 +15,7 @@ from eval.metrics import figures
 BINS: Final = 15
 # In smaller bins chance alone makes an error: ten sentences in ten bins, perfectly calibrated at 0.8, have 0.32.
 _SENTENCES_A_BIN: Final = 10
+_DRAWS: Final = 1000
 COVERAGES: Final = tuple(round(1 - 0.05 * step, 2) for step in range(15))
 
 
@@ -31,11 +33,15 @@ class Calibration:
     """Calibration on one set.
 
     `expected_error` is the expected calibration error of the top label over bins of equal mass (Naeini, Cooper and
-    Hauskrecht 2015; Nguyen and O'Connor 2015 for the equal mass). `brier` is the mean squared distance of the scores
-    from the true label, summed over labels: 0 at best, 2 at worst (Brier 1950).
+    Hauskrecht 2015; Nguyen and O'Connor 2015 for the equal mass). In bins this small even true probabilities have one:
+    `error_by_chance` is its mean, `error_by_chance_95` its 95th percentile, over sets in which each sentence is right
+    with just the probability that its score claims (consistency resampling, Bröcker and Smith 2007). `brier` is the
+    mean squared distance of the scores from the true label, summed over labels: 0 at best, 2 at worst (Brier 1950).
     """
 
     expected_error: float
+    error_by_chance: float
+    error_by_chance_95: float
     brier: float
     bins: list[Bin]
 
@@ -64,10 +70,24 @@ def calibration(label_ids: Sequence[int], scores: Scores, bins: int = BINS) -> C
     chosen = [np.flatnonzero(ranks * bins // len(true) == number) for number in range(bins)]
     filled = [Bin(len(own), float(confidence[own].mean()), float(right[own].mean())) for own in chosen if len(own)]
     error = sum(one.sentences * abs(one.confidence - one.accuracy) for one in filled) / len(true)
+    by_chance = _errors_by_chance(confidence, chosen)
     # Rows of float32 scores sum to 1 only nearly, which scikit-learn refuses.
     exact = scores.astype(float) / scores.astype(float).sum(axis=1, keepdims=True)
     brier = brier_score_loss(true, exact, labels=range(len(LABELS)), scale_by_half=False)
-    return Calibration(float(error), float(brier), filled)
+    mean, limit = float(by_chance.mean()), float(np.quantile(by_chance, 0.95))
+    return Calibration(float(error), mean, limit, float(brier), filled)
+
+
+def _errors_by_chance(confidence: npt.NDArray[np.float64], bins: list[npt.NDArray[np.intp]]) -> npt.NDArray[np.float64]:
+    """Expected calibration errors, shape (draws,), of sets in which confidences are the true probabilities."""
+    generator = np.random.default_rng(0)
+    distances = np.zeros(_DRAWS)
+    for own in bins:
+        right = np.zeros(_DRAWS)
+        for one in confidence[own]:
+            right += generator.random(_DRAWS) < one
+        distances += np.abs(right - confidence[own].sum())
+    return distances / len(confidence)
 
 
 def coverage(label_ids: Sequence[int], scores: Scores) -> list[Coverage]:

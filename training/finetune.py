@@ -34,6 +34,7 @@ from training.architecture import keep_layers, label_head, output_layer, widen_h
 from training.config import EncoderVariant
 from training.data import Splits
 from training.encoders import find_encoder
+from training.progress import quiet, shown
 from training.quick import freeze_lower_layers
 from training.teacher import cpu_has_bf16, teacher_scores
 
@@ -53,6 +54,7 @@ def fine_tune(
     Raises:
         DetenteError: the encoder cannot be had, or has no lower layers that could stay as they are.
     """
+    quiet()
     set_seed(variant.seed)  # the classifier's first weights are drawn below, before the Trainer sets it
     rules = sorted({row.rule for row in splits.train.rows} - {""}) if variant.rule_loss_weight else []
     model, tokenizer = _started(variant, len(rules), parent)
@@ -73,7 +75,8 @@ def fine_tune(
     checkpoint = _last_checkpoint(run)
     if checkpoint:
         log.warning("going on from %s", checkpoint)
-    trainer.train(resume_from_checkpoint=checkpoint)
+    with shown(trainer):
+        trainer.train(resume_from_checkpoint=checkpoint)
     # Without the wrapper for mixed precision: what is calibrated and exported computes in fp32.
     trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
     if frozen:

@@ -51,6 +51,25 @@ def test_perfect_scores_have_no_error() -> None:
     assert (found.expected_error, found.brier) == (0.0, 0.0)
 
 
+def test_true_probabilities_have_the_error_of_chance() -> None:
+    generator = np.random.default_rng(5)
+    scores = generator.dirichlet([1, 1, 1], 600).astype(np.float32)
+    errors = []
+    for _ in range(200):
+        true = (generator.random(600)[:, None] > scores.cumsum(axis=1)).sum(axis=1).clip(0, 2)
+        errors.append(calibration(true.tolist(), scores).expected_error)
+    found = calibration([0] * 600, scores)
+    assert found.error_by_chance == pytest.approx(np.mean(errors), rel=0.05)
+    assert found.error_by_chance_95 == pytest.approx(np.quantile(errors, 0.95), rel=0.08)
+
+
+def test_chance_makes_less_of_an_error_in_larger_sets() -> None:
+    scores = np.random.default_rng(6).dirichlet([1, 1, 1], 1600).astype(np.float32)
+    small, large = calibration([0] * 400, scores[:400]), calibration([0] * 1600, scores)
+    assert large.error_by_chance == pytest.approx(small.error_by_chance / 2, rel=0.1)
+    assert small.error_by_chance < small.error_by_chance_95
+
+
 def test_coverage_sets_the_least_certain_aside_first() -> None:
     # The two doubtful ones are wrong, so that half of the sentences are all right.
     scores = np.array([[0.9, 0.05, 0.05], [0.05, 0.9, 0.05], [0.4, 0.3, 0.3], [0.3, 0.4, 0.3]], np.float32)

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -151,7 +152,10 @@ def test_a_damaged_model_is_one_line_and_exit_1(tmp_path: Path, tiny_model: Path
     assert not (tmp_path / "out.jsonl").exists()
 
 
-def test_a_run_that_breaks_off_leaves_the_earlier_output_alone(tmp_path: Path, tiny_model: Path) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_run_that_breaks_off_leaves_the_earlier_output_alone(
+    tmp_path: Path, tiny_model: Path, number: signal.Signals, code: int
+) -> None:
     out = tmp_path / "out.jsonl"
     out.write_text("from yesterday", encoding="utf-8")
     many = tmp_path / "many.jsonl"
@@ -163,8 +167,8 @@ def test_a_run_that_breaks_off_leaves_the_earlier_output_alone(tmp_path: Path, t
         assert process.poll() is None, "done before it could be stopped"
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    process.terminate()
-    assert process.wait() == 143
+    process.send_signal(number)
+    assert process.wait() == code
     assert out.read_text(encoding="utf-8") == "from yesterday"
     assert not list(tmp_path.glob(".out.jsonl.*"))
 

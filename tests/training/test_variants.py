@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+import onnx
 import pytest
 import torch
 import yaml
@@ -54,6 +55,18 @@ def test_a_cut_encoder_keeps_the_layers_asked_for(
     model = open_model(tmp_path / "one")
     on_onnx, on_torch = (load_classifier(model, device).score(TEXTS) for device in ("cpu", "torch-cpu"))
     assert on_onnx == pytest.approx(on_torch, abs=1e-3)
+
+
+def test_a_model_whose_labels_8_bits_would_change_gets_a_graph_in_fp32(
+    train: Callable[..., int], tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.train._LABELS_KEPT", 1.01)  # more than all of them
+    assert train("exact", kind="encoder", encoder=str(tiny_encoder), **FAST) == 0
+    graph = onnx.load(tmp_path / "exact/model.onnx", load_external_data=False).graph
+    assert "MatMulIntegerToFloat" not in {node.op_type for node in graph.node}
+    model = open_model(tmp_path / "exact")
+    on_onnx, on_torch = (load_classifier(model, device).score(TEXTS) for device in ("cpu", "torch-cpu"))
+    assert on_onnx == pytest.approx(on_torch, abs=1e-5)
 
 
 def test_more_layers_than_there_are_is_told(

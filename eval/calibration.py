@@ -33,15 +33,16 @@ class Calibration:
     """Calibration on one set.
 
     `expected_error` is the expected calibration error of the top label over bins of equal mass (Naeini, Cooper and
-    Hauskrecht 2015; Nguyen and O'Connor 2015 for the equal mass). In bins this small even true probabilities have one:
-    `error_by_chance` is its mean, `error_by_chance_95` its 95th percentile, over sets in which each sentence is right
-    with just the probability that its score claims (consistency resampling, Bröcker and Smith 2007). `brier` is the
-    mean squared distance of the scores from the true label, summed over labels: 0 at best, 2 at worst (Brier 1950).
+    Hauskrecht 2015; Nguyen and O'Connor 2015 for the equal mass). In finite bins true probabilities have one, too:
+    `exact_error` is its mean, `exact_error_95` its 95th percentile, over sets with the same scores and bins, in which
+    each sentence, independently of the others, is right with the probability that its score claims (after Bröcker and
+    Smith 2007, who draw the scores anew as well). `brier` is the mean squared distance of the scores from the true
+    label, summed over labels: 0 at best, 2 at worst (Brier 1950).
     """
 
     expected_error: float
-    error_by_chance: float
-    error_by_chance_95: float
+    exact_error: float
+    exact_error_95: float
     brier: float
     bins: list[Bin]
 
@@ -70,23 +71,24 @@ def calibration(label_ids: Sequence[int], scores: Scores, bins: int = BINS) -> C
     chosen = [np.flatnonzero(ranks * bins // len(true) == number) for number in range(bins)]
     filled = [Bin(len(own), float(confidence[own].mean()), float(right[own].mean())) for own in chosen if len(own)]
     error = sum(one.sentences * abs(one.confidence - one.accuracy) for one in filled) / len(true)
-    by_chance = _errors_by_chance(confidence, chosen)
+    exact = _errors_of_exact_scores(confidence, chosen)
     # Rows of float32 scores sum to 1 only nearly, which scikit-learn refuses.
-    exact = scores.astype(float) / scores.astype(float).sum(axis=1, keepdims=True)
-    brier = brier_score_loss(true, exact, labels=range(len(LABELS)), scale_by_half=False)
-    mean, limit = float(by_chance.mean()), float(np.quantile(by_chance, 0.95))
-    return Calibration(float(error), mean, limit, float(brier), filled)
+    summed = scores.astype(float) / scores.astype(float).sum(axis=1, keepdims=True)
+    brier = brier_score_loss(true, summed, labels=range(len(LABELS)), scale_by_half=False)
+    return Calibration(float(error), float(exact.mean()), float(np.quantile(exact, 0.95)), float(brier), filled)
 
 
-def _errors_by_chance(confidence: npt.NDArray[np.float64], bins: list[npt.NDArray[np.intp]]) -> npt.NDArray[np.float64]:
+def _errors_of_exact_scores(
+    confidence: npt.NDArray[np.float64], bins: list[npt.NDArray[np.intp]]
+) -> npt.NDArray[np.float64]:
     """Expected calibration errors, shape (draws,), of sets in which confidences are the true probabilities."""
     generator = np.random.default_rng(0)
     distances = np.zeros(_DRAWS)
     for own in bins:
-        right = np.zeros(_DRAWS)
-        for one in confidence[own]:
-            right += generator.random(_DRAWS) < one
-        distances += np.abs(right - confidence[own].sum())
+        hits = np.zeros(_DRAWS)
+        for probability in confidence[own]:  # one at a time: 200,000 sentences take 2 s and no more memory than this
+            hits += generator.random(_DRAWS) < probability
+        distances += np.abs(hits - confidence[own].sum())
     return distances / len(confidence)
 
 

@@ -41,8 +41,8 @@ def _summary(name: str, result: Result) -> str:
             text = (
                 f"macro-F1 {with_interval(result.figures.macro_f1, result.intervals['macro_f1'])}, "
                 f"accuracy {result.figures.accuracy:.3f}, Matthews {result.figures.matthews:.3f}, calibration error "
-                f"{result.calibration.expected_error:.3f} ({result.calibration.error_by_chance:.3f} by chance), Brier "
-                f"{result.calibration.brier:.3f}, "
+                f"{result.calibration.expected_error:.3f} (exact scores {result.calibration.exact_error:.3f}, up to "
+                f"{result.calibration.exact_error_95:.3f}), Brier {result.calibration.brier:.3f}, "
                 f"{result.figures.sentences:,} sentences"
             )
         case DirectionResult():

@@ -20,6 +20,7 @@ from transformers import (
     EarlyStoppingCallback,
     PreTrainedModel,
     PreTrainedTokenizerBase,
+    PrinterCallback,
     Trainer,
     TrainingArguments,
     set_seed,
@@ -28,13 +29,14 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalPrediction, get_last_checkpoint
 
 from detente.annotations import Annotations
+from detente.errors import DetenteError
 from detente.labels import DE_ESCALATION_ID, ESCALATION_ID, LABEL_IDS, LABELS
 from detente.model import ModelDirectory
 from training.architecture import keep_layers, label_head, output_layer, widen_head
 from training.config import EncoderVariant
 from training.data import Splits
 from training.encoders import find_encoder
-from training.progress import quiet, shown
+from training.progress import TrainingProgress, reading_weights
 from training.quick import freeze_lower_layers
 from training.teacher import cpu_has_bf16, teacher_scores
 
@@ -54,7 +56,6 @@ def fine_tune(
     Raises:
         DetenteError: the encoder cannot be had, or has no lower layers that could stay as they are.
     """
-    quiet()
     set_seed(variant.seed)  # the classifier's first weights are drawn below, before the Trainer sets it
     rules = sorted({row.rule for row in splits.train.rows} - {""}) if variant.rule_loss_weight else []
     model, tokenizer = _started(variant, len(rules), parent)
@@ -75,7 +76,10 @@ def fine_tune(
     checkpoint = _last_checkpoint(run)
     if checkpoint:
         log.warning("going on from %s", checkpoint)
-    with shown(trainer):
+    progress = TrainingProgress(silent=not trainer.is_world_process_zero())
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(progress)
+    with progress.bar:
         trainer.train(resume_from_checkpoint=checkpoint)
     # Without the wrapper for mixed precision: what is calibrated and exported computes in fp32.
     trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
@@ -89,20 +93,37 @@ def _started(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The model that training starts with, and its tokenizer."""
     if parent:
-        model = AutoModelForSequenceClassification.from_pretrained(
-            parent.path, use_safetensors=True, dtype=torch.float32, local_files_only=True
-        )
+        model = _read_weights(parent.path, local_files_only=True)
         widen_head(model, rules)
         tokenizer = AutoTokenizer.from_pretrained(parent.path, local_files_only=True)
     else:
         folder = find_encoder(variant)
-        model = AutoModelForSequenceClassification.from_pretrained(
-            folder, num_labels=len(LABELS) + rules, use_safetensors=True, dtype=torch.float32
-        )
+        model = _read_weights(folder, num_labels=len(LABELS) + rules)
         tokenizer = AutoTokenizer.from_pretrained(folder)
     if variant.layers:
         keep_layers(model, variant.layers)
     return model, tokenizer
+
+
+def _read_weights(folder: Path, **settings: Any) -> PreTrainedModel:
+    """A classifier with the weights in a folder, which may lack those of a head alone.
+
+    Raises:
+        DetenteError: it lacks others, so that these would be random.
+    """
+    with reading_weights():
+        model, found = AutoModelForSequenceClassification.from_pretrained(
+            folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **settings
+        )
+    # A pooler stands between encoder and classifier, and many pretrained encoders come without one.
+    inner = f"{model.base_model_prefix}."
+    missing = sorted(key for key in found["missing_keys"] if key.startswith(inner) and ".pooler." not in key)
+    if missing:
+        raise DetenteError(
+            f"{folder}: its weights are not those of a {model.config.model_type}; {len(missing)} tensors are missing, "
+            f"such as {missing[0]}"
+        )
+    return model
 
 
 def _last_checkpoint(run: Path) -> str | None:
@@ -144,6 +165,7 @@ def _arguments(variant: EncoderVariant, run: Path, sentences: int) -> TrainingAr
         seed=variant.seed,
         report_to="none",
         dataloader_pin_memory=on_gpu,
+        disable_tqdm=True,  # `TrainingProgress` shows it
     )
     steps_per_epoch = -(-sentences // (variant.batch_size * arguments.world_size * max(arguments.n_gpu, 1)))
     arguments.warmup_steps = int(variant.warmup_share * steps_per_epoch * variant.epochs)

@@ -5,6 +5,7 @@ beforehand. ONNX Runtime's dynamic quantisation has one scale for all tokens of 
 from those in fp32, and it is no faster (training/LOG.md).
 """
 
+import logging
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -28,6 +29,12 @@ _PAIR_MAX: Final = 127.0
 _ZERO_POINT: Final = 128
 # Of a row or column of zeros.
 _LEAST_SCALE: Final = 1e-9
+
+
+# It warns of four operators of torchvision, which no text encoder has.
+logging.getLogger("torch.onnx._internal.exporter._registration").addFilter(
+    lambda record: "torchvision" not in record.getMessage()
+)
 
 
 class _Logits(torch.nn.Module):  # type: ignore[misc]

@@ -1,58 +1,62 @@
 """Tells how far fine-tuning is: a line after every evaluation, and a bar where someone watches."""
 
-import logging
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tqdm.contrib.logging import logging_redirect_tqdm
-from transformers import PrinterCallback, ProgressCallback, Trainer, TrainerCallback
-from transformers.utils.logging import disable_progress_bar, set_verbosity_error
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from transformers import TrainerCallback
+from transformers.utils import logging
 
-log = logging.getLogger(__name__)
 
+class TrainingProgress(TrainerCallback):  # type: ignore[misc]
+    """A trainer's callback. The trainer runs inside `with TrainingProgress().bar`, so that an error ends the bar."""
 
-class _Lines(TrainerCallback):  # type: ignore[misc]
-    """Epoch, loss, validation macro-F1 and the time that is left at most, since training may stop early."""
+    def __init__(self, *, silent: bool = False) -> None:
+        """With several processes all but one are `silent`."""
+        columns = (TextColumn("fine-tuning"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self.bar = Progress(*columns, console=Console(stderr=True, quiet=silent), transient=True)
+        self._task = self.bar.add_task("", total=None)
+        self._began, self._first = time.monotonic(), 0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        """Begin where the checkpoint is that training goes on from."""
         self._began, self._first = time.monotonic(), state.global_step
+        self.bar.reset(self._task, total=state.max_steps, completed=state.global_step)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        """Move the bar."""
+        self.bar.update(self._task, completed=state.global_step)
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **_: Any) -> None:  # noqa: ARG002
-        if not state.is_world_process_zero:
-            return
+        """Tell the figure, and how long the rest will take if it does not stop early."""
         done, left = state.global_step - self._first, state.max_steps - state.global_step
-        loss = next((entry["loss"] for entry in reversed(state.log_history) if "loss" in entry), float("nan"))
-        log.warning(
-            "step %d of %d, epoch %.1f of %d: loss %.3f, validation macro-F1 %.4f; at most %.1f minutes left",
-            state.global_step, state.max_steps, state.epoch, args.num_train_epochs, loss, metrics["eval_macro_f1"],
-            (time.monotonic() - self._began) / done * left / 60,
-        )  # fmt: skip
+        minutes = (time.monotonic() - self._began) / max(done, 1) * left / 60
+        self._tell(
+            f"step {state.global_step:,} of {state.max_steps:,}, epoch {state.epoch:.1f} of {args.num_train_epochs:g}: "
+            f"validation macro-F1 {metrics['eval_macro_f1']:.4f}; about {minutes:.1f} minutes of fine-tuning left"
+        )
 
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        """Tell which checkpoint is kept."""
+        early = ", stopped early since none was better later" if state.global_step < state.max_steps else ""
+        self._tell(f"fine-tuned; step {state.best_global_step:,} is kept, the best on validation{early}")
 
-class _Bar(ProgressCallback):  # type: ignore[misc]
-    """Without the raw figures that the library's own one prints."""
-
-    def on_log(self, *_: Any, **__: Any) -> None:
-        """Leave that to `_Lines`."""
-
-
-def quiet() -> None:
-    """Keep the libraries from telling what is no news here, such as that a new classifier has no trained weights."""
-    set_verbosity_error()
-    disable_progress_bar()  # of seconds for reading and writing weights
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    def _tell(self, line: str) -> None:
+        self.bar.console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
 @contextmanager
-def shown(trainer: Trainer) -> Iterator[None]:
-    """Show the progress of a trainer that is run inside the block."""
-    for theirs in (PrinterCallback, ProgressCallback):
-        trainer.remove_callback(theirs)
-    if sys.stderr.isatty():
-        trainer.add_callback(_Bar)
-    trainer.add_callback(_Lines)
-    with logging_redirect_tqdm():
+def reading_weights() -> Iterator[None]:
+    """Without the library's bar of a second, and its report of weights that are missing, which the caller checks."""
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
         yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()

@@ -125,7 +125,7 @@ class _Making:
         model, tokenizer = finetune.fine_tune(variant, splits, run, parent)
         if not PartialState().is_main_process:
             return {}
-        log.warning("fine-tuned; now it is calibrated, exported and measured")
+        log.warning("calibrating, exporting and measuring")
         validation = export.encoder_logits(model, tokenizer, splits.validation.texts(), variant.max_length)
         temperature = fit_temperature(validation, np.array(splits.validation.label_ids()))
         export.fold_temperature(output_layer(model), temperature)

@@ -156,6 +156,8 @@ def test_a_damaged_model_is_one_line_and_exit_1(tmp_path: Path, tiny_model: Path
 def test_a_run_that_breaks_off_leaves_the_earlier_output_alone(
     tmp_path: Path, tiny_model: Path, number: signal.Signals, code: int
 ) -> None:
+    if signal.getsignal(number) is signal.SIG_IGN:
+        pytest.skip("a shell that ignores the signal started the tests, and what they start ignores it too")
     out = tmp_path / "out.jsonl"
     out.write_text("from yesterday", encoding="utf-8")
     many = tmp_path / "many.jsonl"
@@ -168,7 +170,7 @@ def test_a_run_that_breaks_off_leaves_the_earlier_output_alone(
         assert time.monotonic() < deadline
         time.sleep(0.01)
     process.send_signal(number)
-    assert process.wait() == code
+    assert process.wait(timeout=60) == code
     assert out.read_text(encoding="utf-8") == "from yesterday"
     assert not list(tmp_path.glob(".out.jsonl.*"))
 

@@ -51,7 +51,7 @@ def test_perfect_scores_have_no_error() -> None:
     assert (found.expected_error, found.brier) == (0.0, 0.0)
 
 
-def test_true_probabilities_have_the_error_of_chance() -> None:
+def test_exact_scores_have_the_error_that_drawn_labels_give() -> None:
     generator = np.random.default_rng(5)
     scores = generator.dirichlet([1, 1, 1], 600).astype(np.float32)
     errors = []
@@ -59,15 +59,20 @@ def test_true_probabilities_have_the_error_of_chance() -> None:
         true = (generator.random(600)[:, None] > scores.cumsum(axis=1)).sum(axis=1).clip(0, 2)
         errors.append(calibration(true.tolist(), scores).expected_error)
     found = calibration([0] * 600, scores)
-    assert found.error_by_chance == pytest.approx(np.mean(errors), rel=0.05)
-    assert found.error_by_chance_95 == pytest.approx(np.quantile(errors, 0.95), rel=0.08)
+    assert found.exact_error == pytest.approx(np.mean(errors), rel=0.05)
+    assert found.exact_error_95 == pytest.approx(np.quantile(errors, 0.95), rel=0.08)
 
 
-def test_chance_makes_less_of_an_error_in_larger_sets() -> None:
+def test_exact_scores_that_are_equal_share_a_bin() -> None:
+    # E|B(100, .5) - 50| / 100; in ten bins of ten it would be 0.12.
+    found = calibration([0] * 100, np.array([[0.5, 0.3, 0.2]] * 100, np.float32))
+    assert found.exact_error == pytest.approx(0.0398, abs=0.003)
+
+
+def test_exact_scores_have_less_of_an_error_in_larger_sets() -> None:
     scores = np.random.default_rng(6).dirichlet([1, 1, 1], 1600).astype(np.float32)
     small, large = calibration([0] * 400, scores[:400]), calibration([0] * 1600, scores)
-    assert large.error_by_chance == pytest.approx(small.error_by_chance / 2, rel=0.1)
-    assert small.error_by_chance < small.error_by_chance_95
+    assert large.exact_error == pytest.approx(small.exact_error / 2, rel=0.1)
 
 
 def test_coverage_sets_the_least_certain_aside_first() -> None:

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, pipeline
 
 from detente.annotations import Annotation
@@ -161,6 +163,17 @@ def test_bad_annotations_are_told_without_a_traceback_and_cost_no_model(
     assert (out / "manifest.json").exists()
 
 
+def test_an_encoder_whose_weights_do_not_fit_is_refused(
+    tiny_encoder: Path, write_config: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = shutil.copytree(tiny_encoder, tmp_path / "other")
+    weights = {f"other.{name}": weight for name, weight in load_file(other / "model.safetensors").items()}
+    save_file(weights, other / "model.safetensors", {"format": "pt"})
+    assert main([str(write_config(other)), "--out", str(tmp_path / "m"), "--runs", str(tmp_path / "runs")]) == 1
+    assert "tensors are missing, such as bert.embeddings" in capsys.readouterr().err
+    assert not (tmp_path / "m").exists()
+
+
 def test_training_stops_early_and_keeps_the_best_checkpoint(
     tiny_encoder: Path, write_config: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -169,6 +182,7 @@ def test_training_stops_early_and_keeps_the_best_checkpoint(
     command = [sys.executable, "-m", "training", str(config), "--out", str(tmp_path / "m"), "--runs", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stderr.count("validation macro-F1") == 3
+    assert "step 2 is kept, the best on validation, stopped early" in done.stderr
 
 
 def test_a_checkpoint_that_a_kill_cut_short_is_passed_over(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 import signal
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -13,14 +14,10 @@ import click
 import detente
 from detente.articles import Columns
 from detente.atomic import check_outputs
-from detente.chart import check_chart, draw_chart
-from detente.description import describe
 from detente.errors import DetenteError, UsageError, complain
+from detente.formats import OutputFormat, job_format, output_format
 from detente.model import default_model_path, open_model
-from detente.run import score_to_file, score_to_folder
-from detente.scoring import Scorer
 from detente.series import Period, read_series, write_series
-from detente.writers import OutputFormat, job_format, output_format
 
 SOME_BAD: Final = 3
 # Articles in a shard of a batch job: what a kill costs, two minutes' work for 20 sentences an article and 350 sentences
@@ -104,11 +101,16 @@ def score(  # noqa: PLR0917 - click passes by name
 
     Exit codes: 0 all scored, 1 nothing could be scored, 2 wrong usage, 3 scored, but some articles were bad.
     """
+    # Side by side: hashing the model's 80 MB needs no interpreter, and loading numpy nothing else.
+    with ThreadPoolExecutor(1) as pool:
+        opened = pool.submit(open_model, model or default_model_path())
+        from detente.run import score_to_file, score_to_folder
+        from detente.scoring import Scorer
     columns = Columns(text_column, id_column, title_column)
     form = OutputFormat(chosen) if chosen else None
 
     def make_scorer() -> Scorer:
-        return Scorer(model, device, threads)
+        return Scorer(opened.result(), device, threads)
 
     if out and (out.is_dir() or (not out.suffix and not out.exists())):
         from detente.job import Settings
@@ -144,6 +146,7 @@ def index(  # noqa: PLR0917 - click passes by name
 
     PATHS: files that detente score wrote, or a folder of shards.
     """
+    from detente.chart import check_chart, draw_chart
     from detente.job import shard_files
 
     if plot:
@@ -173,6 +176,8 @@ def info(path: Path | None, as_json: bool) -> None:
 
     PATH: a model directory. Default: the model that ships inside.
     """
+    from detente.description import describe
+
     directory = open_model(path or default_model_path())
     if as_json:
         click.echo(json.dumps({"version": directory.version, **directory.manifest}, indent=2, ensure_ascii=False))

@@ -21,11 +21,12 @@ from filelock import FileLock, Timeout
 from detente.articles import Article, BadArticle, Columns, check_pages, files_in, read_file, shown_name, unless_repeated
 from detente.atomic import atomic_writer
 from detente.errors import UsageError
+from detente.formats import OutputFormat
 from detente.journal import Journal, ReadFile
 from detente.labels import LABELS
 from detente.scoring import ScoredArticle, Scorer
 from detente.tables import json_line
-from detente.writers import OutputFormat, open_writer
+from detente.writers import open_writer
 
 SUMMARY: Final = "summary.json"
 _JOURNAL: Final = "journal.sqlite"

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from detente.articles import Article, BadArticle, Columns, article_files, read_articles
 from detente.atomic import check_outputs
 from detente.errors import UsageError, complain
+from detente.formats import OutputFormat
 from detente.page import open_page
 from detente.progress import progress
 from detente.scoring import Scorer
-from detente.writers import OutputFormat, open_writer
+from detente.writers import open_writer
 
 if TYPE_CHECKING:
     from detente.job import Settings

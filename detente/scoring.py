@@ -13,7 +13,7 @@ from detente.articles import Article
 from detente.errors import UsageError
 from detente.inference import Scores, load_classifier
 from detente.labels import LABELS, Label
-from detente.model import default_model_path, open_model
+from detente.model import ModelDirectory, default_model_path, open_model
 from detente.sentences import split_sentences
 
 # Sentences that are held before they are classified together: enough to fill batches of like length, with under 5 %
@@ -93,18 +93,20 @@ class Scorer:
     <Label.DE_ESCALATION: 'de-escalation'>
     """
 
-    def __init__(self, model: Path | str | None = None, device: str = "cpu", threads: int | None = None) -> None:
+    def __init__(
+        self, model: Path | str | ModelDirectory | None = None, device: str = "cpu", threads: int | None = None
+    ) -> None:
         """Open a model directory, by default the one that was installed with the package.
 
         Args:
-            model: a model directory.
+            model: a model directory, or one that `open_model` has verified already.
             device: `cpu` (ONNX Runtime) or a torch device such as `cuda`, which needs the extra `gpu`.
             threads: threads on the CPU, by default the cores that this process may use.
 
         Raises:
             DetenteError: the directory is damaged or is none; the device cannot be used.
         """
-        directory = open_model(Path(model) if model is not None else default_model_path())
+        directory = model if isinstance(model, ModelDirectory) else open_model(Path(model or default_model_path()))
         self.model = directory.version
         self._classifier = load_classifier(directory, device, threads)
 

@@ -85,8 +85,9 @@ def _batch_job(model: Path, articles: Path, out: Path) -> None:
 def _command(model: Path, device: str, articles: Path, scored: Path) -> Callable[[], int]:
     """What `detente score ARTICLES --out SCORED` does."""
     from detente.articles import Article, read_articles
+    from detente.formats import OutputFormat
     from detente.scoring import Scorer
-    from detente.writers import OutputFormat, open_writer
+    from detente.writers import open_writer
 
     scorer = Scorer(model, device)
     scorer.score_sentences(["Talks resume on Monday."] * _WARM_UP)

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from detente.articles import Columns, article_files
+from detente.formats import OutputFormat
 from detente.job import Job, Settings
 from detente.journal import Journal
 from detente.scoring import Scorer
-from detente.writers import OutputFormat
 
 ROWS = 40
 

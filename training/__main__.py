@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from detente.errors import DetenteError, UsageError, printable
-from training.config import QUICK, EncoderVariant, Variant, read_variant
+from detente.model import open_model
+from training.config import QUICK, EncoderVariant, Variant, annotation_file, read_variant
 from training.lineage import is_current
 
 # Module and function, which takes the arguments behind the name and returns the exit code.
@@ -83,6 +84,9 @@ def _train(arguments: list[str]) -> int:
     )  # fmt: skip
     options = parser.parse_args(arguments)
     variant = _variant(options)
+    for one in map(annotation_file, options.annotations):
+        if not one.path.is_file():
+            raise UsageError(f"{one.path}: no such annotation file")
     out = options.out or Path("models") / variant.name
     if options.if_changed and is_current(variant, options.annotations, out):
         print(f"{out}: is up to date")
@@ -111,6 +115,7 @@ def _variant(options: argparse.Namespace) -> Variant:
         variant = dataclasses.replace(variant, seed=options.seed)
     if isinstance(variant, EncoderVariant):
         if options.start:
+            open_model(options.start)  # a mistake is told now, and not seconds later
             variant = dataclasses.replace(variant, start=str(options.start))
         if options.quick:
             variant = dataclasses.replace(variant, **QUICK)

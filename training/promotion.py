@@ -140,7 +140,7 @@ def judge(report: Report) -> Verdict:
         elif around and min(sign * around[0], sign * around[1]) > 0:
             better.append(f"better on {text}")
         elif sign * comparison.difference < 0:
-            lower.append(f"not shown to be better anywhere, and lower on {text}")
+            lower.append(f"not shown to be better anywhere, and a little worse, as by chance, on {text}")
     if worse:
         return Verdict(promoted=False, reasons=worse)
     if better:

@@ -228,5 +228,5 @@ def _tell(findings: Sequence[Finding], shares: Sequence[LabelShares], path: Path
     if path:
         write_findings(path, findings, shares)
     errors = sum(finding.severity == "error" for finding in findings)
-    console.print(f"{errors:,} errors, {len(findings) - errors:,} warnings", style="bold", highlight=False)
+    console.print(f"errors: {errors:,}, warnings: {len(findings) - errors:,}", style="bold", highlight=False)
     return 1 if errors else 0

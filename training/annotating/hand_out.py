@@ -19,7 +19,7 @@ def command(arguments: list[str]) -> int:
         prog="python -m training export",
         description="Write annotation tasks as a file that an annotation tool imports, with the model's guess as the "
         "label chosen beforehand, and say what to set up in the tool.",
-        epilog="Example: python -m training export tasks.jsonl --tool label-studio --out labels.json",
+        epilog="Example: python -m training export tasks.jsonl --tool label-studio --out label-studio.json",
     )
     parser.add_argument("tasks", type=Path, metavar="TASKS", help="what `python -m training suggest` has written")
     parser.add_argument("--tool", choices=TOOLS, required=True, help="csv: a table to fill in with a spreadsheet")

@@ -48,6 +48,8 @@ def command(arguments: list[str]) -> int:
         raise UsageError(f"{options.out}: a task file is JSON lines; give it a name that ends in .jsonl")
     read = options.articles if options.lines else article_files(options.articles)
     check_outputs([*read, *map(Path, Variant.annotations), *options.annotated], options.out)
+    if options.out.exists():
+        raise UsageError(f"{options.out}: is there already, and people may be annotating its tasks; name another file")
     model = open_model(options.model)
     if options.strategy in _NEED_VECTORS and model.manifest["kind"] != "encoder":
         kind = f"{options.model}: is of kind {model.manifest['kind']}, which gives no sentence vectors"

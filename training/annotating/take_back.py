@@ -86,7 +86,7 @@ def command(arguments: list[str]) -> int:
     if decision.disagreements:
         _write_disagreements(to_settle, decision.disagreements)
         console.print(f"{to_settle}: {len(decision.disagreements):,} disagreements to settle")
-    elif to_settle.exists():
+    elif to_settle.exists() and decision.annotations:
         console.print(f"{to_settle}: stands there from before, but nothing is left to settle; delete it")
     if not decision.annotations:
         raise DetenteError(

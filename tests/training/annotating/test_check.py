@@ -49,7 +49,7 @@ def test_all_that_the_reader_rejects_is_told(capsys: pytest.CaptureFixture) -> N
     assert main(["check", "mine.csv", "--no-model", "--json", "found.json"]) == 1
     found = json.loads(Path("found.json").read_text(encoding="utf-8"))["findings"]
     assert _places(found, "rejected") == ["mine.csv:3", "mine.csv:4"]
-    assert "2 errors, 0 warnings" in capsys.readouterr().out
+    assert "errors: 2, warnings: 0" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("clone")

@@ -49,6 +49,7 @@ def _articles(folder: Path) -> Path:
 
 def _suggest(model: Path, pool: Path, *options: str) -> list[Task]:
     out = pool.with_name("tasks.jsonl")
+    out.unlink(missing_ok=True)
     assert main(["suggest", str(pool), "--model", str(model), "--out", str(out), *options]) == 0
     return read_tasks(out)
 
@@ -92,6 +93,16 @@ def test_the_next_step_that_is_printed_works(tiny_model: Path, clone: Path, caps
     _suggest(tiny_model, pool, "--n", "3", "--strategy", "margin")
     following = capsys.readouterr().out.split("next: python -m training ")[1]
     assert main(shlex.split(following)) == 0
+
+
+def test_tasks_that_people_may_be_annotating_are_not_overwritten(
+    tiny_model: Path, clone: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (clone / "tasks.jsonl").write_text("of last week", encoding="utf-8")
+    command = ["suggest", str(_articles(clone)), "--model", str(tiny_model), "--out", "tasks.jsonl"]
+    assert main(command) == 2
+    assert "people may be annotating its tasks" in capsys.readouterr().err
+    assert (clone / "tasks.jsonl").read_text(encoding="utf-8") == "of last week"
 
 
 def test_a_task_file_of_another_type_is_refused(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -147,14 +158,13 @@ def test_a_model_without_vectors_is_refused_before_the_work(
     assert len(_suggest(clone / "words", pool, "--n", "4", "--strategy", "margin")) == 4
 
 
-def test_a_pool_without_new_sentences_leaves_an_earlier_task_file_alone(
+def test_a_pool_without_new_sentences_makes_no_task_file(
     tiny_model: Path, clone: Path, sample: list[Annotation], capsys: pytest.CaptureFixture
 ) -> None:
     (clone / "pool.txt").write_text(sample[0].text, encoding="utf-8")
-    (clone / "tasks.jsonl").write_text("earlier", encoding="utf-8")
     assert main(["suggest", "pool.txt", "--lines", "--model", str(tiny_model), "--out", "tasks.jsonl"]) == 1
     assert "no sentence to choose among 1: 1 are annotated" in capsys.readouterr().err
-    assert (clone / "tasks.jsonl").read_text(encoding="utf-8") == "earlier"
+    assert not (clone / "tasks.jsonl").exists()
 
 
 def test_a_pool_holds_the_highest_priorities_of_each_guess_and_each_text_once() -> None:

@@ -16,10 +16,9 @@ def run() -> None:
         main()
     except SystemExit as done:
         # Files are closed by now. Taking numpy and ONNX Runtime apart would be 0.05 s of a cold start of 0.62 s.
-        with suppress(OSError):
-            for stream in (sys.stdout, sys.stderr):
-                if stream:
-                    stream.flush()
+        with suppress(OSError, ValueError):
+            for stream in filter(None, (sys.__stdout__, sys.__stderr__)):
+                stream.flush()
             os._exit(done.code if isinstance(done.code, int) else int(done.code is not None))
         raise  # a stream that cannot be flushed is told of in the usual way
 

@@ -5,6 +5,7 @@ per rule. Both targets thus share one standard head, whatever the architecture; 
 """
 
 import logging
+import re
 import shutil
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +28,7 @@ from transformers import (
 )
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalPrediction, get_last_checkpoint
+from transformers.utils import logging as logging_of_library
 
 from detente.annotations import Annotations
 from detente.errors import DetenteError
@@ -36,7 +38,7 @@ from training.architecture import keep_layers, label_head, output_layer, widen_h
 from training.config import EncoderVariant
 from training.data import Splits
 from training.encoders import find_encoder
-from training.progress import TrainingProgress, reading_weights
+from training.progress import TrainingProgress
 from training.quick import freeze_lower_layers
 from training.teacher import cpu_has_bf16, teacher_scores
 
@@ -93,31 +95,38 @@ def _started(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The model that training starts with, and its tokenizer."""
     if parent:
-        model = _read_weights(parent.path, local_files_only=True)
+        model = _read_weights(parent.path, r".*", local_files_only=True)
         widen_head(model, rules)
         tokenizer = AutoTokenizer.from_pretrained(parent.path, local_files_only=True)
     else:
         folder = find_encoder(variant)
-        model = _read_weights(folder, num_labels=len(LABELS) + rules)
+        # The head is new. A pooler stands before it, and many pretrained encoders come without one.
+        model = _read_weights(folder, r"{encoder}\.(?!.*pooler\.).*", num_labels=len(LABELS) + rules)
         tokenizer = AutoTokenizer.from_pretrained(folder)
     if variant.layers:
         keep_layers(model, variant.layers)
     return model, tokenizer
 
 
-def _read_weights(folder: Path, **settings: Any) -> PreTrainedModel:
-    """A classifier with the weights in a folder, which may lack those of a head alone.
+def _read_weights(folder: Path, needed: str, **settings: Any) -> PreTrainedModel:
+    """A classifier with the weights in a folder; `needed` is a pattern of names of tensors that it must not lack.
+
+    In it `{encoder}` stands for the name of the part below the head.
 
     Raises:
-        DetenteError: it lacks others, so that these would be random.
+        DetenteError: it lacks some, so that these would be random.
     """
-    with reading_weights():
+    logging_of_library.disable_progress_bar()  # for weights that are read and written within a second
+    level = logging_of_library.get_verbosity()
+    logging_of_library.set_verbosity_error()  # its report of what is missing is checked here
+    try:
         model, found = AutoModelForSequenceClassification.from_pretrained(
             folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **settings
         )
-    # A pooler stands between encoder and classifier, and many pretrained encoders come without one.
-    inner = f"{model.base_model_prefix}."
-    missing = sorted(key for key in found["missing_keys"] if key.startswith(inner) and ".pooler." not in key)
+    finally:
+        logging_of_library.set_verbosity(level)
+    pattern = re.compile(needed.format(encoder=re.escape(model.base_model_prefix)))
+    missing = sorted(filter(pattern.fullmatch, found["missing_keys"]))
     if missing:
         raise DetenteError(
             f"{folder}: its weights are not those of a {model.config.model_type}; {len(missing)} tensors are missing, "

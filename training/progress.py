@@ -1,14 +1,11 @@
 """Tells how far fine-tuning is: a line after every evaluation, and a bar where someone watches."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from transformers import TrainerCallback
-from transformers.utils import logging
 
 
 class TrainingProgress(TrainerCallback):  # type: ignore[misc]
@@ -17,7 +14,11 @@ class TrainingProgress(TrainerCallback):  # type: ignore[misc]
     def __init__(self, *, silent: bool = False) -> None:
         """With several processes all but one are `silent`."""
         columns = (TextColumn("fine-tuning"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self.bar = Progress(*columns, console=Console(stderr=True, quiet=silent), transient=True)
+        console = Console(stderr=True, quiet=silent)
+        self.bar = Progress(
+            *columns, console=console, transient=True, disable=silent or not console.is_interactive,
+            redirect_stdout=False, redirect_stderr=False,
+        )  # fmt: skip
         self._task = self.bar.add_task("", total=None)
         self._began, self._first = time.monotonic(), 0
 
@@ -41,22 +42,8 @@ class TrainingProgress(TrainerCallback):  # type: ignore[misc]
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
         """Tell which checkpoint is kept."""
-        early = ", stopped early since none was better later" if state.global_step < state.max_steps else ""
-        self._tell(f"fine-tuned; step {state.best_global_step:,} is kept, the best on validation{early}")
+        early = "; stopped early, since no later one was better" if state.global_step < state.max_steps else ""
+        self._tell(f"fine-tuned; step {state.best_global_step} is kept, the best on validation{early}")
 
     def _tell(self, line: str) -> None:
         self.bar.console.print(line, soft_wrap=True, markup=False, highlight=False)
-
-
-@contextmanager
-def reading_weights() -> Iterator[None]:
-    """Without the library's bar of a second, and its report of weights that are missing, which the caller checks."""
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()

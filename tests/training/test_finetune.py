@@ -182,7 +182,8 @@ def test_training_stops_early_and_keeps_the_best_checkpoint(
     command = [sys.executable, "-m", "training", str(config), "--out", str(tmp_path / "m"), "--runs", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stderr.count("validation macro-F1") == 3
-    assert "step 2 is kept, the best on validation, stopped early" in done.stderr
+    assert "Writing model shards" not in done.stderr
+    assert "step 2 is kept, the best on validation; stopped early" in done.stderr
 
 
 def test_a_checkpoint_that_a_kill_cut_short_is_passed_over(tmp_path: Path) -> None:

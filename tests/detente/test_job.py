@@ -19,6 +19,7 @@ from detente.formats import OutputFormat
 from detente.job import Job, Settings
 from detente.journal import Journal
 from detente.scoring import Scorer
+from tests.detente.test_cli import hear_interrupts
 
 ROWS = 40
 
@@ -302,7 +303,10 @@ def test_other_formats_come_in_shards_too(articles: Path, tiny_model: Path, tmp_
 def test_a_watched_folder_is_scored_as_files_arrive(tiny_model: Path, tmp_path: Path) -> None:
     folder, out = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
-    process = subprocess.Popen(command(folder, out, tiny_model, "--watch"), stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command(folder, out, tiny_model, "--watch"), stderr=subprocess.PIPE, text=True,
+        preexec_fn=hear_interrupts,  # noqa: PLW1509 - there are no other threads
+    )  # fmt: skip
     try:
         for number in range(2):
             shutil.copy(_article(tmp_path, number), folder / f"{number}.txt")
